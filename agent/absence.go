@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// guardWindow is the time in which the guard counts deletions.
+const guardWindow = 5 * time.Minute
+
+// guard keeps a broker that was wiped, restored to an old state or replaced by
+// an empty one from emptying the cluster: when more than the limit of objects
+// would go for missing entities within guardWindow, none goes. Removals that
+// were ordered do not pass through it. Safe for concurrent use.
+type guard struct {
+	maxPercent, least int
+	objects           func() int // how many objects of origin broker there are
+	now               func() time.Time
+	log               *slog.Logger
+
+	mu      sync.Mutex
+	waiting map[ngsild.EntityID]int // objects that would go, by entity
+	went    []deletion
+	shut    bool
+}
+
+type deletion struct {
+	at      time.Time
+	objects int
+}
+
+func newGuard(cfg *Config, objects func() int, now func() time.Time, log *slog.Logger) *guard {
+	return &guard{maxPercent: cfg.PruneMaxPercent, least: cfg.PruneMin, objects: objects, now: now, log: log,
+		waiting: map[ngsild.EntityID]int{}}
+}
+
+// admit says whether the objects of an absent entity may go now. It must be
+// followed by deleted or, if the entity turns out to exist, returned.
+func (g *guard) admit(id ngsild.EntityID, objects int) bool {
+	total := g.objects()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting[id] = objects
+	would := 0
+	for _, n := range g.waiting {
+		would += n
+	}
+	for len(g.went) > 0 && g.now().Sub(g.went[0].at) > guardWindow {
+		g.went = g.went[1:]
+	}
+	for _, d := range g.went {
+		would += d.objects
+		total += d.objects
+	}
+	limit := max(total*g.maxPercent/100, g.least)
+	shut := would > limit
+	if shut && !g.shut {
+		g.log.Error("too many entities are missing: no object is deleted for it; see hlo-agent prune",
+			"objects", would, "limit", limit)
+	}
+	g.shut = shut
+	return !shut
+}
+
+// expect notes the objects of an entity that a list lacked, so that a broker
+// that lost everything at once is told from one that lost a few, before the
+// first object goes.
+func (g *guard) expect(id ngsild.EntityID, objects int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting[id] = objects
+}
+
+func (g *guard) deleted(id ngsild.EntityID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.went = append(g.went, deletion{g.now(), g.waiting[id]})
+	delete(g.waiting, id)
+}
+
+// returned takes an entity off the list of the missing.
+func (g *guard) returned(id ngsild.EntityID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.waiting, id)
+	if len(g.waiting) == 0 {
+		g.shut = false
+	}
+}
+
+// held is the number of entities whose objects the guard keeps.
+func (g *guard) held() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.shut {
+		return 0
+	}
+	return len(g.waiting)
+}
+
+// state is the guard's line in /readyz.
+func (g *guard) state() string {
+	if n := g.held(); n > 0 {
+		return fmt.Sprintf("holds back the deletion for %d missing entities; see hlo-agent prune", n)
+	}
+	return "ok"
+}
+
+// deleteAbsent deletes the objects of an entity that is said to be gone, after
+// the broker has proved it and within what the guard admits.
+func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
+	live := brokerOrigin(p.live)
+	if len(live) == 0 {
+		r.guard.returned(p.id)
+		r.links.release(p.id)
+		if len(p.live) == 0 {
+			r.tracker.forget(p.id)
+		}
+		return nil
+	}
+	if !r.guard.admit(p.id, len(live)) {
+		p.wake(time.Minute)
+		return nil
+	}
+	asked := r.now()
+	e, err := proveAbsent(ctx, r.client, p.id, r.proofSubscription())
+	if err != nil {
+		return err
+	}
+	if e != nil { // it is there after all
+		r.guard.returned(p.id)
+		r.tracker.read(*e, asked, p.version)
+		return errSuperseded
+	}
+	if err := r.deleteAll(ctx, live); err != nil {
+		return err
+	}
+	if !r.cfg.DryRun {
+		r.log.Info("deleted the objects of an entity that is gone", "entity", p.id, "objects", len(live))
+		r.guard.deleted(p.id)
+	}
+	p.wake(time.Minute)
+	return nil
+}
+
+// proveAbsent returns nil, nil when the broker has proved that it does not hold
+// the entity: a 404 that names the entity and, right after, an answer for our
+// own subscription at the same address and tenant. A broker that is wiped, or a
+// wrong path, cannot give both. It returns the entity where there is one.
+func proveAbsent(ctx context.Context, client *ngsild.Client, id ngsild.EntityID, subscription string) (*ngsild.Entity, error) {
+	e, err := client.Entity(ctx, id)
+	switch {
+	case err == nil:
+		return &e, nil
+	case !errors.Is(err, ngsild.ErrNotFound):
+		return nil, fmt.Errorf("read the entity: %w", err)
+	}
+	if _, err := client.Subscription(ctx, subscription); err != nil {
+		return nil, fmt.Errorf("the entity seems to be gone, but the broker does not know our subscription either: %w", errors.Join(err, errUnproved))
+	}
+	return nil, nil
+}
+
+var errUnproved = errors.New("absence is not proved")
+
+// brokerOrigin leaves out objects that another domain asked for.
+func brokerOrigin(live []*llo.Live) []*llo.Live {
+	var out []*llo.Live
+	for _, l := range live {
+		if l.Annotations[llo.OriginAnnotation] == originBroker {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func isNotFound(err error) bool { return errors.Is(err, ngsild.ErrNotFound) }

@@ -1,0 +1,74 @@
+package agent
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	const minute = time.Minute
+	type try struct {
+		after time.Duration
+		n     int // so many entities go missing, one object each
+		admit int // and so many of them may go
+	}
+	cases := map[string]struct {
+		objects int
+		tries   []try
+	}{
+		"few objects: the least number":           {objects: 10, tries: []try{{0, 5, 5}}},
+		"one over the least number stops the one": {objects: 10, tries: []try{{0, 6, 5}}},
+		"a fifth of many":                         {objects: 100, tries: []try{{0, 20, 20}, {minute, 1, 0}}},
+		"the window moves on":                     {objects: 100, tries: []try{{0, 20, 20}, {6 * minute, 10, 10}}},
+		"within the window they add up":           {objects: 100, tries: []try{{0, 12, 12}, {4 * minute, 12, 8}}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now, left := epoch, c.objects
+			g := newGuard(&Config{PruneMaxPercent: 20, PruneMin: 5}, func() int { return left }, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+			for round, try := range c.tries {
+				now = now.Add(try.after)
+				admitted := 0
+				for i := range try.n {
+					id := ngsild.EntityID(fmt.Sprintf("%d-%d", round, i))
+					if g.admit(id, 1) {
+						g.deleted(id)
+						left--
+						admitted++
+					}
+				}
+				if admitted != try.admit {
+					t.Errorf("round %d: admitted %d of %d, want %d", round, admitted, try.n, try.admit)
+				}
+			}
+		})
+	}
+}
+
+func TestGuardHoldsAllWhenAllAreMissingAtOnce(t *testing.T) {
+	t.Parallel()
+	g := newGuard(&Config{PruneMaxPercent: 20, PruneMin: 5}, func() int { return 50 }, func() time.Time { return epoch }, slog.New(slog.DiscardHandler))
+	for i := range 50 {
+		g.expect(ngsild.EntityID(fmt.Sprint(i)), 1)
+	}
+	for i := range 50 {
+		if g.admit(ngsild.EntityID(fmt.Sprint(i)), 1) {
+			t.Fatalf("number %d of 50 missing at once may go", i)
+		}
+	}
+	if g.held() != 50 {
+		t.Errorf("held %d, want 50", g.held())
+	}
+	for i := range 45 {
+		g.returned(ngsild.EntityID(fmt.Sprint(i)))
+	}
+	if !g.admit("49", 1) {
+		t.Error("five missing of 50 may not go after the others came back")
+	}
+}

@@ -1,0 +1,218 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+)
+
+// Config is everything the agent can be told, from the environment alone.
+// The README's table of settings is compared with these tags by a test.
+type Config struct {
+	BrokerURL     string            `env:"CB_URL" help:"context broker, with or without scheme, may carry a path prefix"`
+	BrokerPort    string            `env:"CB_PORT" help:"port of the broker, when CB_URL has none (1026)"`
+	Tenant        string            `env:"NGSILD_TENANT" help:"tenant of the broker, if it has several"`
+	BrokerHeaders map[string]string `env:"CB_HEADERS,separator==" help:"extra request headers, name=value,name=value, e.g. aerOS=true"`
+	BrokerToken   Secret            `env:"CB_TOKEN" help:"bearer token for the broker"`
+	OAuthTokenURL string            `env:"CB_OAUTH_TOKEN_URL" help:"token endpoint for client credentials, instead of CB_TOKEN"`
+	OAuthClientID string            `env:"CB_OAUTH_CLIENT_ID" help:"client id for it"`
+	OAuthSecret   Secret            `env:"CB_OAUTH_CLIENT_SECRET" help:"client secret for it"`
+	BrokerCAFile  string            `env:"CB_CA_FILE" help:"PEM file with the roots that sign the broker's certificate"`
+
+	NotificationURL        string `env:"NOTIFICATION_URL" help:"how the broker reaches us: http(s)://host:port/notify"`
+	NotificationSecret     Secret `env:"NOTIFICATION_SECRET" help:"what the broker must send with each notification; made and kept in the subscription when unset"`
+	NotificationSecretFile string `env:"NOTIFICATION_SECRET_FILE" help:"the same from a file, read again at each check"`
+	NotificationMaxBytes   int64  `env:"NOTIFICATION_MAX_BYTES,default=16777216" help:"largest notification body, in bytes"`
+	ListenAddr             string `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify"`
+	OpsAddr                string `env:"OPS_ADDR,default=:9102" help:"/metrics, /healthz, /readyz"`
+
+	AgentID    string   `env:"AGENT_ID" help:"owner of objects and subscriptions; default from DOMAIN_ID and NAMESPACE"`
+	Domains    []string `env:"DOMAIN_ID" help:"the domain, several with commas, or * for whatever the broker holds; default: the one Domain that the broker holds itself"`
+	Kubeconfig string   `env:"KUBECONFIG" help:"cluster to act on; default: the one that the agent runs in"`
+	Namespace  string   `env:"NAMESPACE,default=default" help:"namespace of the objects"`
+
+	ResyncInterval            time.Duration `env:"RESYNC_INTERVAL,default=5m" help:"everything is listed and compared this often"`
+	DegradedResyncInterval    time.Duration `env:"DEGRADED_RESYNC_INTERVAL,default=30s" help:"the same while a subscription cannot be repaired"`
+	SubscriptionCheckInterval time.Duration `env:"SUBSCRIPTION_CHECK_INTERVAL,default=30s" help:"how often the subscriptions are looked at"`
+	SubscriptionOnExit        string        `env:"SUBSCRIPTION_ON_EXIT,default=keep" help:"keep or delete"`
+	ProgressDeadline          time.Duration `env:"PROGRESS_DEADLINE,default=10m" help:"no progress for so long: Failed, still followed"`
+	MoveTimeout               time.Duration `env:"MOVE_TIMEOUT,default=5m" help:"a move that is not Running by then is taken back"`
+	StatusGrace               time.Duration `env:"STATUS_GRACE,default=2m" help:"an object without any status is Unknown after it"`
+
+	PruneMaxPercent int      `env:"PRUNE_MAX_PERCENT,default=20" help:"at most so many percent of the objects are deleted for missing entities in 5 minutes"`
+	PruneMin        int      `env:"PRUNE_MIN,default=5" help:"or this many, if that is more"`
+	Adopt           []string `env:"ADOPT,default=off" help:"off, or the field managers whose unowned objects may be adopted, with commas; * for any"`
+	Workers         int      `env:"WORKERS,default=16" help:"entities worked on at once"`
+	DryRun          bool     `env:"DRY_RUN,default=false" help:"read, compare and log; write nothing anywhere"`
+	LogLevel        string   `env:"LOG_LEVEL,default=info" help:"debug, info, warn or error"`
+	LogFormat       string   `env:"LOG_FORMAT,default=text" help:"text or json"`
+}
+
+// Secret is a text that never prints.
+type Secret string
+
+// String hides the secret from fmt and slog.
+func (s Secret) String() string { return "[redacted]" }
+
+// GoString hides it from %#v.
+func (s Secret) GoString() string { return "[redacted]" }
+
+// MarshalText hides it from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// LoadConfig fills a Config through getenv and checks it. The error lists
+// every wrong setting by name, and never a secret's value.
+func LoadConfig(ctx context.Context, getenv func(string) string) (Config, error) {
+	var cfg Config
+	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &cfg, Lookuper: lookuper(getenv)})
+	if err != nil {
+		return cfg, fmt.Errorf("read settings: %w", err)
+	}
+	return cfg, cfg.Validate()
+}
+
+type lookuper func(string) string
+
+func (l lookuper) Lookup(key string) (string, bool) {
+	v := strings.TrimSpace(l(key))
+	return v, v != ""
+}
+
+var (
+	labelValue = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+)
+
+// Validate reports everything that is wrong, one line for each setting.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	if _, err := c.brokerBase(); err != nil {
+		bad("CB_URL", "%v", err)
+	}
+	if c.BrokerToken != "" && c.OAuthTokenURL != "" {
+		bad("CB_TOKEN", "set either this or CB_OAUTH_TOKEN_URL")
+	}
+	if c.OAuthTokenURL != "" && (c.OAuthClientID == "" || c.OAuthSecret == "") {
+		bad("CB_OAUTH_TOKEN_URL", "needs CB_OAUTH_CLIENT_ID and CB_OAUTH_CLIENT_SECRET too")
+	}
+	if c.NotificationURL == "" && !c.DryRun {
+		bad("NOTIFICATION_URL", "must be set: the address at which the broker reaches this agent, such as http://hlo-agent:8082/notify")
+	} else if u, err := url.Parse(c.NotificationURL); c.NotificationURL != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path == "" || u.RawQuery != "") {
+		bad("NOTIFICATION_URL", "%q must be http:// or https:// with a host and a path, without a query", c.NotificationURL)
+	}
+	if c.NotificationSecret != "" && c.NotificationSecretFile != "" {
+		bad("NOTIFICATION_SECRET", "set either this or NOTIFICATION_SECRET_FILE")
+	}
+	if c.AgentID != "" && !labelValue.MatchString(c.AgentID) {
+		bad("AGENT_ID", "%q must be a Kubernetes label value: at most 63 letters, digits, '.', '_' or '-'", c.AgentID)
+	}
+	if slices.Contains(c.Domains, "*") && len(c.Domains) > 1 {
+		bad("DOMAIN_ID", "* cannot stand beside other domains")
+	}
+	if !dnsLabel.MatchString(c.Namespace) {
+		bad("NAMESPACE", "%q is not a namespace name", c.Namespace)
+	}
+	for name, d := range map[string]time.Duration{
+		"RESYNC_INTERVAL": c.ResyncInterval, "DEGRADED_RESYNC_INTERVAL": c.DegradedResyncInterval,
+		"SUBSCRIPTION_CHECK_INTERVAL": c.SubscriptionCheckInterval, "PROGRESS_DEADLINE": c.ProgressDeadline,
+		"MOVE_TIMEOUT": c.MoveTimeout, "STATUS_GRACE": c.StatusGrace,
+	} {
+		if d < 100*time.Millisecond {
+			bad(name, "%v is too short (at least 100ms)", d)
+		}
+	}
+	if c.SubscriptionOnExit != "keep" && c.SubscriptionOnExit != "delete" {
+		bad("SUBSCRIPTION_ON_EXIT", "%q must be keep or delete", c.SubscriptionOnExit)
+	}
+	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {
+		bad("PRUNE_MAX_PERCENT", "%d must be from 0 to 100", c.PruneMaxPercent)
+	}
+	if c.PruneMin < 0 {
+		bad("PRUNE_MIN", "%d must not be negative", c.PruneMin)
+	}
+	if c.Workers < 1 || c.Workers > 256 {
+		bad("WORKERS", "%d must be from 1 to 256", c.Workers)
+	}
+	if c.NotificationMaxBytes < 1024 {
+		bad("NOTIFICATION_MAX_BYTES", "%d must be at least 1024", c.NotificationMaxBytes)
+	}
+	if _, err := c.logLevel(); err != nil {
+		bad("LOG_LEVEL", "%q must be debug, info, warn or error", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		bad("LOG_FORMAT", "%q must be text or json", c.LogFormat)
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}
+
+// brokerBase is the broker's address without /ngsi-ld/v1.
+func (c *Config) brokerBase() (string, error) {
+	if c.BrokerURL == "" {
+		return "", errors.New("must be set: the address of the context broker")
+	}
+	raw := c.BrokerURL
+	if !strings.Contains(raw, "://") {
+		raw = "http://" + raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return "", errors.New("is not an http:// or https:// address")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("must have neither user, query nor fragment; use CB_TOKEN for credentials")
+	}
+	switch {
+	case u.Port() == "" && c.BrokerPort == "":
+		u.Host += ":1026"
+	case u.Port() == "":
+		u.Host += ":" + c.BrokerPort
+	case c.BrokerPort != "" && c.BrokerPort != u.Port():
+		return "", fmt.Errorf("has port %s, but CB_PORT says %s", u.Port(), c.BrokerPort)
+	}
+	return strings.TrimRight(strings.TrimSuffix(strings.TrimRight(u.String(), "/"), "/ngsi-ld/v1"), "/"), nil
+}
+
+// secret is the configured webhook secret, or "" when none is.
+func (c *Config) secret() (string, error) {
+	if c.NotificationSecretFile == "" {
+		return string(c.NotificationSecret), nil
+	}
+	b, err := os.ReadFile(c.NotificationSecretFile)
+	if err != nil {
+		return "", fmt.Errorf("NOTIFICATION_SECRET_FILE: %w", err)
+	}
+	s := strings.TrimSpace(string(b))
+	if s == "" {
+		return "", fmt.Errorf("NOTIFICATION_SECRET_FILE: %s is empty", c.NotificationSecretFile)
+	}
+	return s, nil
+}
+
+func (c *Config) adopt() []string {
+	if len(c.Adopt) == 1 && c.Adopt[0] == "off" {
+		return nil
+	}
+	if len(c.Adopt) == 1 && c.Adopt[0] == "on" {
+		return []string{"*"}
+	}
+	return c.Adopt
+}
+
+func (c *Config) logLevel() (slog.Level, error) {
+	var l slog.Level
+	err := l.UnmarshalText([]byte(c.LogLevel))
+	return l, err
+}

@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// brokerTransport carries requests to the broker: TLS with the configured
+// roots, and a token that is renewed in time. Redirects keep no token since
+// the client follows none.
+func brokerTransport(ctx context.Context, cfg *Config) (http.RoundTripper, error) {
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.MaxIdleConnsPerHost = 64
+	if cfg.BrokerCAFile != "" {
+		pem, err := os.ReadFile(cfg.BrokerCAFile)
+		if err != nil {
+			return nil, fmt.Errorf("CB_CA_FILE: %w", err)
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("CB_CA_FILE: no certificate in %s", cfg.BrokerCAFile)
+		}
+		base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	switch {
+	case cfg.BrokerToken != "":
+		source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: string(cfg.BrokerToken)})
+		return &oauth2.Transport{Source: source, Base: base}, nil
+	case cfg.OAuthTokenURL != "":
+		credentials := clientcredentials.Config{ClientID: cfg.OAuthClientID, ClientSecret: string(cfg.OAuthSecret), TokenURL: cfg.OAuthTokenURL}
+		ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: base, Timeout: 10 * time.Second})
+		return &oauth2.Transport{Source: credentials.TokenSource(ctx), Base: base}, nil
+	}
+	return base, nil
+}
+
+// newClient makes the broker's client from the settings.
+func newClient(ctx context.Context, cfg *Config, observe func(string, int, time.Duration)) (*ngsild.Client, error) {
+	base, err := cfg.brokerBase()
+	if err != nil {
+		return nil, fmt.Errorf("CB_URL: %w", err)
+	}
+	transport, err := brokerTransport(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return ngsild.NewClient(ngsild.ClientConfig{
+		BaseURL: base, Tenant: cfg.Tenant, Headers: cfg.BrokerHeaders, Transport: transport, Observe: observe,
+	}), nil
+}
+
+func restConfig(cfg *Config) (*rest.Config, error) {
+	c, err := clientcmd.BuildConfigFromFlags("", cfg.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("KUBECONFIG: %w", err)
+	}
+	c.QPS = -1 // the API server's own fairness limits us
+	c.UserAgent = "hlo-agent/" + Version()
+	return c, nil
+}
+
+// askDomains completes DOMAIN_ID: without it, it is the one Domain that the
+// broker holds itself. It asks until there is an answer, and says once why
+// there is none.
+func askDomains(ctx context.Context, cfg *Config, client *ngsild.Client, log *slog.Logger, h *health) error {
+	if len(cfg.Domains) > 0 {
+		return nil
+	}
+	said := ""
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		var ids []string
+		_, err := client.List(ctx, ngsild.Query{Types: []string{typeDomain}, Local: true}, func(page []ngsild.Entity) error {
+			for _, e := range page {
+				ids = append(ids, string(e.ID))
+			}
+			return nil
+		})
+		if err == nil && len(ids) == 1 {
+			cfg.Domains = ids
+			log.Info("acting for the broker's own domain", "domain", ids[0])
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("the broker holds %d domains, so set DOMAIN_ID", len(ids))
+		}
+		h.set("broker", err.Error())
+		if err.Error() != said {
+			log.Warn("cannot tell the domain yet, will ask again", "err", err)
+			said = err.Error()
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+var notLabel = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
+
+// agentID is AGENT_ID or, without it, a label value made of the domains and
+// the namespace. It must stay the same over restarts: it is in every object.
+func (c *Config) agentID() (string, error) {
+	if c.AgentID != "" {
+		return c.AgentID, nil
+	}
+	if len(c.Domains) == 0 {
+		return "", errors.New("AGENT_ID: must be set while DOMAIN_ID is not")
+	}
+	names := make([]string, 0, len(c.Domains))
+	for _, d := range c.Domains {
+		if d == "*" {
+			d = "all"
+		}
+		names = append(names, domainName(d))
+	}
+	slices.Sort(names)
+	full := strings.Join(names, ".") + "." + c.Namespace
+	id := strings.Trim(notLabel.ReplaceAllString(full, "-"), "-.")
+	if id != full || len(id) > 63 {
+		sum := sha256.Sum256([]byte(full))
+		id = strings.TrimRight(id[:min(len(id), 54)], "-.") + "-" + hex.EncodeToString(sum[:4])
+	}
+	return id, nil
+}

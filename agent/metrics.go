@@ -1,0 +1,203 @@
+package agent
+
+import (
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"k8s.io/client-go/util/workqueue"
+)
+
+// metrics are what the agent shows at /metrics. Labels are bounded sets; the
+// README's table is compared with what is registered by a test.
+type metrics struct {
+	notifications    *prometheus.CounterVec
+	reconciles       *prometheus.CounterVec
+	reconcileSeconds prometheus.Histogram
+	queueDepth       prometheus.Gauge
+	queueWait        prometheus.Histogram
+	applies          *prometheus.CounterVec
+	takeovers        *prometheus.CounterVec
+	brokerRequests   *prometheus.CounterVec
+	brokerSeconds    *prometheus.HistogramVec
+	kubeRequests     *prometheus.CounterVec
+	kubeSeconds      *prometheus.HistogramVec
+	statusWrites     *prometheus.CounterVec
+	lag              *prometheus.HistogramVec
+	foreignReports   prometheus.Counter
+	resyncs          *prometheus.CounterVec
+	subscriptionOK   *prometheus.GaugeVec
+	repairs          prometheus.Counter
+}
+
+// latency covers a millisecond to two minutes.
+var latency = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	count := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hlo_agent_" + name, Help: help}, labels)
+		reg.MustRegister(c)
+		return c
+	}
+	took := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hlo_agent_" + name, Help: help, Buckets: latency}, labels)
+		reg.MustRegister(h)
+		return h
+	}
+	depth := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hlo_agent_queue_depth", Help: "Entities that wait for a pass."})
+	subscribed := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hlo_agent_subscription_healthy", Help: "1 while the broker keeps and serves the subscription as wanted."}, []string{"subscription"})
+	reg.MustRegister(depth, subscribed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	return &metrics{
+		notifications:    count("notifications_total", "Notifications by result.", "result"),
+		reconciles:       count("reconciles_total", "Passes by result.", "result"),
+		reconcileSeconds: took("reconcile_duration_seconds", "Duration of a pass.").WithLabelValues().(prometheus.Histogram),
+		queueDepth:       depth,
+		queueWait:        took("queue_wait_seconds", "Time that an entity waited for its pass.").WithLabelValues().(prometheus.Histogram),
+		applies:          count("applies_total", "Objects by kind and action: none, created, updated, adopted, deleted.", "kind", "action"),
+		takeovers:        count("field_takeovers_total", "Fields taken back from other field managers.", "kind"),
+		brokerRequests:   count("broker_requests_total", "Requests to the broker by verb and status code (0: no answer).", "verb", "code"),
+		brokerSeconds:    took("broker_request_duration_seconds", "Latency of the broker.", "verb"),
+		kubeRequests:     count("kubernetes_requests_total", "Requests to the API server by verb, kind and status code (0: no answer).", "verb", "kind", "code"),
+		kubeSeconds:      took("kubernetes_request_duration_seconds", "Latency of the API server.", "verb"),
+		statusWrites:     count("status_writes_total", "Status write-backs by result.", "result"),
+		lag:              took("lag_seconds", "From notifiedAt to the object applied, and to the end state reported.", "stage"),
+		foreignReports:   count("foreign_reports_total", "Reports of other writers in serviceComponentStatus that differ from the object's state.").WithLabelValues(),
+		resyncs:          count("resyncs_total", "Full comparisons by result.", "result"),
+		subscriptionOK:   subscribed,
+		repairs:          count("subscription_repairs_total", "Subscriptions created or repaired.").WithLabelValues(),
+	}
+}
+
+// watchState registers the gauges that are read when they are asked for.
+func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() time.Time) {
+	gauge := func(name, help string, f func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hlo_agent_" + name, Help: help}, f))
+	}
+	gauge("resync_age_seconds", "Time since the last whole comparison (-1 before the first).", func() float64 {
+		at := lastResync()
+		if at.IsZero() {
+			return -1
+		}
+		return r.now().Sub(at).Seconds()
+	})
+	gauge("kubernetes_healthy", "1 while every kind can be followed; a kind whose CRD is missing counts as not.", func() float64 {
+		if r.clusterState() == "ok" {
+			return 1
+		}
+		return 0
+	})
+	gauge("guard_held_entities", "Missing entities whose objects the deletion guard keeps.", func() float64 { return float64(r.guard.held()) })
+	gauge("contested_components", "Components whose reported status somebody else keeps changing.", func() float64 {
+		n := 0
+		r.tracker.each(func(_ entityID, rec *record) {
+			if rec.contested {
+				n++
+			}
+		})
+		return float64(n)
+	})
+	reg.MustRegister(phases{r.tracker, prometheus.NewDesc("hlo_agent_components", "Components by phase.", []string{"phase"}, nil)})
+}
+
+// phases counts the components by phase at each scrape.
+type phases struct {
+	tracker *tracker
+	desc    *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (p phases) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
+
+// Collect implements prometheus.Collector.
+func (p phases) Collect(ch chan<- prometheus.Metric) {
+	n := map[string]int{}
+	p.tracker.each(func(_ entityID, rec *record) {
+		if rec.phase != "" {
+			n[rec.phase]++
+		}
+	})
+	for phase, count := range n {
+		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(count), phase)
+	}
+}
+
+func buildInfo() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hlo_agent_build_info", Help: "1, with the version as label.",
+		ConstLabels: prometheus.Labels{"version": Version(), "go": goVersion()},
+	}, func() float64 { return 1 })
+}
+
+// Version is the module's version or, in a build from a checkout, its commit.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return s.Value[:12]
+		}
+	}
+	return info.Main.Version
+}
+
+func goVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.GoVersion
+	}
+	return "unknown"
+}
+
+func (m *metrics) broker(verb string, code int, d time.Duration) {
+	m.brokerRequests.WithLabelValues(verb, strconv.Itoa(code)).Inc()
+	m.brokerSeconds.WithLabelValues(verb).Observe(d.Seconds())
+}
+
+func (m *metrics) kubernetes(verb, kind string, code int, d time.Duration) {
+	m.kubeRequests.WithLabelValues(verb, kind, strconv.Itoa(code)).Inc()
+	m.kubeSeconds.WithLabelValues(verb).Observe(d.Seconds())
+}
+
+func outcome(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}
+
+// The methods below let the work queue report its depth and waiting time. What
+// else it offers is left alone.
+
+// NewDepthMetric implements workqueue.MetricsProvider.
+func (m *metrics) NewDepthMetric(string) workqueue.GaugeMetric { return m.queueDepth }
+
+// NewLatencyMetric implements workqueue.MetricsProvider.
+func (m *metrics) NewLatencyMetric(string) workqueue.HistogramMetric { return m.queueWait }
+
+// NewAddsMetric implements workqueue.MetricsProvider.
+func (m *metrics) NewAddsMetric(string) workqueue.CounterMetric { return unused{} }
+
+// NewWorkDurationMetric implements workqueue.MetricsProvider.
+func (m *metrics) NewWorkDurationMetric(string) workqueue.HistogramMetric { return unused{} }
+
+// NewUnfinishedWorkSecondsMetric implements workqueue.MetricsProvider.
+func (m *metrics) NewUnfinishedWorkSecondsMetric(string) workqueue.SettableGaugeMetric {
+	return unused{}
+}
+
+// NewLongestRunningProcessorSecondsMetric implements workqueue.MetricsProvider.
+func (m *metrics) NewLongestRunningProcessorSecondsMetric(string) workqueue.SettableGaugeMetric {
+	return unused{}
+}
+
+// NewRetriesMetric implements workqueue.MetricsProvider.
+func (m *metrics) NewRetriesMetric(string) workqueue.CounterMetric { return unused{} }
+
+type unused struct{}
+
+func (unused) Inc()            {}
+func (unused) Set(float64)     {}
+func (unused) Observe(float64) {}

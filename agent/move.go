@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+)
+
+// move says that an object comes from another element and has not yet been
+// seen to run on the new one. It is kept in the object's annotations.
+type move struct {
+	from string
+	at   time.Time
+}
+
+// moveOf says what is to be noted on the wanted object: a move that begins
+// now, one that is under way, or none.
+func (r *reconciler) moveOf(p *pass, main *llo.Live) move {
+	to := string(firstLink(&p.entity, attrElement))
+	if main == nil {
+		for _, l := range p.live { // another kind holds the component: new one first
+			if from := string(elementOf(l)); !p.renders(l) && from != to && from != "" && !withdrawn(l, to) {
+				return move{from: from, at: r.now()}
+			}
+		}
+		return move{}
+	}
+	under := movingFrom(main)
+	switch on := string(elementOf(main)); {
+	case under.from == to:
+		return move{} // back where it was
+	case on == to || on == "":
+		if under.from != "" && r.arrived(p, main) {
+			return move{}
+		}
+		return under
+	case under.from != "":
+		return move{from: under.from, at: r.now()} // moved on before it arrived
+	default:
+		return move{from: on, at: r.now()}
+	}
+}
+
+// arrived says whether the end of a move was reported, so that its note can go:
+// that very object, made of what is wanted now, runs, and the old one is gone.
+func (r *reconciler) arrived(p *pass, main *llo.Live) bool {
+	said := reported(&p.entity)
+	return said.UID == string(main.UID) && said.InputHash == p.objects.Hash && !p.othersLeft() &&
+		(said.Phase == mapping.Running || said.Phase == mapping.Succeeded) &&
+		orderOf(p.entity.Enum(attrStatus)) == none
+}
+
+// othersLeft says whether objects are there that are not wanted any more.
+func (p *pass) othersLeft() bool {
+	for _, l := range p.live {
+		if !p.renders(l) {
+			return true
+		}
+	}
+	return false
+}
+
+// withdrawn says whether l is the new object of a move that was taken back.
+func withdrawn(l *llo.Live, to string) bool { return movingFrom(l).from == to && to != "" }
+
+func movingFrom(l *llo.Live) move {
+	at, _ := time.Parse(time.RFC3339, l.Annotations[llo.MovedAt]) // unreadable: long ago
+	return move{from: l.Annotations[llo.MovedFrom], at: at}
+}
+
+// settle ends what the pass found complete: the old objects of a move go when
+// the new one does its work, or at once when the move was taken back.
+func (r *reconciler) settle(ctx context.Context, p *pass) error {
+	if p.want != wanted || p.problem != nil {
+		return nil
+	}
+	to := string(firstLink(&p.entity, attrElement))
+	var old []*llo.Live
+	for _, l := range p.live {
+		if !p.renders(l) && (p.runs || withdrawn(l, to)) {
+			old = append(old, l)
+		}
+	}
+	if err := r.deleteAll(ctx, old); err != nil {
+		return err
+	}
+	if main := p.main(); main != nil && movingFrom(main).from != "" && p.runs && len(old) == 0 && r.arrived(p, main) {
+		p.wake(0) // the next pass takes the note of the move away
+	}
+	return nil
+}
+
+// moveOverdue says whether the move that main is on has to be taken back now,
+// and otherwise when to look again.
+func (r *reconciler) moveOverdue(p *pass, main *llo.Live) (back string, wait time.Duration) {
+	m := movingFrom(main)
+	if m.from == "" || m.from == string(firstLink(&p.entity, attrElement)) || p.runs {
+		return "", 0
+	}
+	if wait = m.at.Add(r.cfg.MoveTimeout).Sub(r.now()); wait > 0 {
+		return "", wait
+	}
+	return m.from, 0
+}

@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// applyWanted makes the rendered objects so. An object that ended and is
+// ordered again goes first; one that moves remembers from where.
+func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
+	main := p.main()
+	if main != nil && r.endedBefore(p, main) {
+		p.problem = &problem{mapping.Progressing, reasonRestarting, "ordered again after its end: the ended object goes first"}
+		return r.deleteAll(ctx, p.live)
+	}
+	if i := slices.IndexFunc(p.live, func(l *llo.Live) bool { return l.Deleting && p.renders(l) }); i >= 0 {
+		p.problem = &problem{mapping.Progressing, reasonTerminating, "waiting until the object of the same name is gone"}
+		return nil
+	}
+	move := r.moveOf(p, main)
+	for n, o := range p.objects.Objects {
+		mark(o, p, move)
+		if r.cfg.DryRun {
+			r.log.Info("would apply", "entity", p.id, "object", o.GetKind()+"/"+o.GetName())
+			continue
+		}
+		result, err := r.cluster.Apply(ctx, o)
+		if err != nil {
+			if p.problem = applyProblem(err); p.problem != nil {
+				p.wake(problemRetry)
+				return nil
+			}
+			return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+		r.metrics.applies.WithLabelValues(o.GetKind(), result.Action).Inc()
+		if result.Action != "none" {
+			r.log.Info("object "+result.Action, "entity", p.id, "object", o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName(), "takenOver", len(result.TakenOver))
+		}
+		if n == 0 && !p.waiting.IsZero() && result.Action != "none" {
+			r.metrics.lag.WithLabelValues("applied").Observe(r.now().Sub(p.waiting).Seconds())
+		}
+	}
+	r.tracker.update(p.id, func(rec *record) {
+		if rec.version == p.version {
+			rec.waiting = time.Time{}
+		}
+	})
+	if p.order == starting {
+		r.tracker.carriedOut(&p.view)
+	}
+	p.live = r.cluster.ByEntity(string(p.id))
+	return nil
+}
+
+// endedBefore says whether Starting is a new order: the end of the very object
+// that is there was reported already.
+func (r *reconciler) endedBefore(p *pass, main *llo.Live) bool {
+	said := reported(&p.entity)
+	return p.order == starting && said.UID == string(main.UID) &&
+		(said.Phase == mapping.Succeeded || said.Phase == mapping.Failed)
+}
+
+// mark writes on an object what is needed to find back to the entity.
+func mark(o *unstructured.Unstructured, p *pass, m move) {
+	a := o.GetAnnotations()
+	if a == nil {
+		a = map[string]string{}
+	}
+	a[llo.EntityAnnotation] = string(p.id)
+	a[llo.ServiceAnnotation] = string(serviceOf(&p.entity))
+	a[llo.OriginAnnotation] = originBroker
+	a[llo.ElementAnnotation] = string(firstLink(&p.entity, attrElement))
+	if m.from != "" {
+		a[llo.MovedFrom] = m.from
+		a[llo.MovedAt] = m.at.UTC().Format(time.RFC3339)
+	}
+	o.SetAnnotations(a)
+}
+
+// problemRetry is how often a component whose object cannot be there for now
+// (its name is held, its kind not installed) is tried again.
+const problemRetry = 30 * time.Second
+
+// originBroker marks objects whose entity is expected in our broker.
+const originBroker = "broker"
+
+// applyProblem tells what only other input or another cluster can cure from
+// what may succeed when tried again, for which it is nil.
+func applyProblem(err error) *problem {
+	var foreign *llo.ForeignError
+	switch {
+	case errors.As(err, &foreign):
+		holder := "an object that is not ours"
+		if foreign.Entity != "" {
+			holder = foreign.Entity
+		}
+		if foreign.Owner != "" {
+			holder += " (agent " + foreign.Owner + ")"
+		}
+		return &problem{mapping.Pending, reasonNameHeld, fmt.Sprintf("%s %s/%s is held by %s", foreign.Key.GVK.Kind, foreign.Key.Namespace, foreign.Key.Name, holder)}
+	case errors.Is(err, llo.ErrNoKind):
+		return &problem{mapping.Pending, reasonKindMissing, "the cluster does not know this kind: install its CRD"}
+	case errors.Is(err, llo.ErrInvalid):
+		return &problem{mapping.Refused, reasonRejected, err.Error()}
+	}
+	return nil
+}
+
+// deleteAll orders every object away; it is done when none is left.
+func (r *reconciler) deleteAll(ctx context.Context, live []*llo.Live) error {
+	for _, l := range live {
+		if l.Deleting {
+			continue
+		}
+		if r.cfg.DryRun {
+			r.log.Info("would delete", "object", l.Key.String())
+			continue
+		}
+		if err := r.cluster.Delete(ctx, l); err != nil {
+			return fmt.Errorf("delete %s: %w", l.Key, err)
+		}
+		r.metrics.applies.WithLabelValues(l.Key.GVK.Kind, "deleted").Inc()
+		r.log.Info("object deleted", "entity", entityOf(l), "object", l.Key.String())
+	}
+	return nil
+}
+
+// deleteMovedAway removes our object of a component that is now placed on
+// another domain's element, once it is reported to run there.
+func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
+	if len(p.live) == 0 {
+		return nil
+	}
+	said := reported(&p.entity)
+	runs := said.Phase == mapping.Running || said.Phase == mapping.Succeeded
+	ours := slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == said.UID })
+	if (runs && !ours) || p.order == removing {
+		return r.deleteAll(ctx, p.live)
+	}
+	return nil
+}
+
+// main is the live object of the first rendered one, nil when it is not there.
+// Where nothing was rendered it is the one that was last reported on.
+func (p *pass) main() *llo.Live {
+	if len(p.objects.Objects) == 0 {
+		said := reported(&p.entity).UID
+		for _, l := range p.live {
+			if string(l.UID) == said {
+				return l
+			}
+		}
+		if len(p.live) > 0 {
+			return p.live[0]
+		}
+		return nil
+	}
+	key := objectKey(p.objects.Objects[0])
+	for _, l := range p.live {
+		if l.Key == key {
+			return l
+		}
+	}
+	return nil
+}
+
+// renders says whether l is one of the objects that are wanted now.
+func (p *pass) renders(l *llo.Live) bool {
+	return slices.ContainsFunc(p.objects.Objects, func(o *unstructured.Unstructured) bool { return objectKey(o) == l.Key })
+}
+
+func objectKey(o *unstructured.Unstructured) llo.Key {
+	return llo.Key{GVK: o.GroupVersionKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+func elementOf(l *llo.Live) ngsild.EntityID {
+	return ngsild.EntityID(l.Annotations[llo.ElementAnnotation])
+}
+
+func entityOf(l *llo.Live) ngsild.EntityID {
+	return ngsild.EntityID(l.Annotations[llo.EntityAnnotation])
+}

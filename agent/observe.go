@@ -1,0 +1,153 @@
+package agent
+
+import (
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// observe reads what the objects say and turns it, with the problems met on
+// the way, into the status that the entity shall carry.
+func (r *reconciler) observe(p *pass) {
+	switch p.want {
+	case elsewhere, gone:
+		return
+	case remove:
+		r.observeRemoval(p)
+		return
+	}
+	main := p.main()
+	s := &status{Phase: mapping.Unplaced, Reason: reasonAwaitingPlacement,
+		Message: "no element is chosen, and this agent does not choose", InputHash: p.objects.Hash}
+	p.status = s
+	if main != nil {
+		r.observeObject(p, main, s)
+	}
+	switch {
+	case p.problem != nil:
+		s.Phase, s.Reason, s.Message = p.problem.phase, p.problem.reason, p.problem.message
+	case main == nil && p.want == wanted:
+		s.Phase, s.Reason, s.Message = mapping.Progressing, reasonAccepted, "the resource was accepted"
+	case main == nil && p.want == ended:
+		p.status = nil // it ended before our time; there is nothing to say
+		return
+	case main != nil && p.want == unplaced:
+		s.Message = "infrastructureElement was taken away; the object stays until Removing. " + s.Message
+		s.Reason = reasonPlacementTaken
+	}
+	if p.contested {
+		s.Reason, s.Message = reasonContested, "another writer keeps changing serviceComponentStatus. "+s.Message
+	}
+	s.componentStatus = reportOf(s, p.placement, p.runs)
+}
+
+// observeRemoval reports an ordered removal: Finished only when nothing is left.
+func (r *reconciler) observeRemoval(p *pass) {
+	p.live = r.cluster.ByEntity(string(p.id))
+	if len(p.live) == 0 {
+		p.status = &status{Phase: mapping.Unplaced, Reason: reasonRemoved, Message: "ordered away; the object is gone",
+			componentStatus: statusFinished, clearElement: true}
+		return
+	}
+	p.status = &status{Phase: mapping.Removing, Reason: reasonRemoving, Message: "ordered away; waiting until the object is gone",
+		componentStatus: string(removing)}
+	p.status.identify(r, p.live[0])
+}
+
+func (s *status) identify(r *reconciler, l *llo.Live) {
+	s.APIVersion, s.Kind = l.Key.GVK.GroupVersion().String(), l.Key.GVK.Kind
+	s.Namespace, s.Name, s.UID = l.Key.Namespace, l.Key.Name, string(l.UID)
+	s.Cluster = clusterName
+}
+
+// clusterName is what deploymentStatus calls the one cluster of KUBECONFIG.
+const clusterName = "default"
+
+// observeObject takes the state of the objects over into s, with what time adds
+// to it: silence, a standstill, a move that does not arrive.
+func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
+	s.identify(r, main)
+	if said := reported(&p.entity); s.InputHash == "" && said.UID == s.UID {
+		s.InputHash = said.InputHash
+	}
+	state := r.mappings.Observe(main.Object())
+	s.Phase, s.Reason, s.Message, s.ObservedGeneration = state.Phase, state.Reason, state.Message, state.ObservedGeneration
+	p.runs = state.Phase == mapping.Running || state.Phase == mapping.Succeeded
+	since := r.standsSince(p, main, state)
+	now := r.now()
+	switch {
+	case state.Silent:
+		s.Reason, s.Message = reasonAccepted, "accepted; its status has yet to come"
+		if wait := since.Add(r.cfg.StatusGrace).Sub(now); wait > 0 {
+			p.wake(wait)
+		} else {
+			s.Phase, s.Reason, s.Message = mapping.Unknown, reasonStateUnknown, "accepted, state unknown"
+		}
+	case state.Phase == mapping.Progressing || state.Phase == mapping.Pending:
+		if wait := since.Add(r.cfg.ProgressDeadline).Sub(now); wait > 0 {
+			p.wake(wait)
+		} else {
+			s.Phase, s.Reason = mapping.Failed, reasonDeadlineExceeded
+			s.Message = fmt.Sprintf("no progress for %v; last seen: %s", r.cfg.ProgressDeadline, state.Message)
+		}
+	}
+	if p.want != wanted || p.problem != nil {
+		return
+	}
+	r.observeMove(p, main, s)
+	if p.order == overload && movingFrom(main).from == "" && p.runs {
+		s.Reason, s.Message = reasonOverloaded, "overloaded; nothing here can place it anew, so it stays as it is"
+	}
+}
+
+// observeMove says that a move is under way while the old object still does the
+// work, and takes a move back that did not arrive in time.
+func (r *reconciler) observeMove(p *pass, main *llo.Live, s *status) {
+	if movingFrom(main).from != "" && !p.runs && p.othersLeft() {
+		s.Phase, s.Reason = mapping.Progressing, reasonMoving
+		s.Message = "the new object does not run yet, the old one stays; the new one says: " + s.Message
+	}
+	back, wait := r.moveOverdue(p, main)
+	if wait > 0 {
+		p.wake(wait)
+	}
+	if back == "" {
+		return
+	}
+	if old, ok := r.links.cached(ngsild.EntityID(back)); ok && old == nil {
+		s.Message = "the move did not arrive in time, and the element before is gone. " + s.Message
+		return
+	}
+	s.Phase, s.Reason = mapping.Progressing, reasonMoveTimedOut
+	s.Message = fmt.Sprintf("not running on %s after %v; taken back to %s", firstLink(&p.entity, attrElement), r.cfg.MoveTimeout, back)
+	s.element = back
+	p.wake(0)
+}
+
+// standsSince is since when the object's state has been what it is.
+func (r *reconciler) standsSince(p *pass, main *llo.Live, state mapping.State) time.Time {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s|%d|%s|%s|%s", main.UID, main.Generation, state.Phase, state.Reason, state.Message)
+	print, now := h.Sum64(), r.now()
+	if p.seen == print {
+		return p.seenAt
+	}
+	since := now
+	if p.seen == 0 { // the first look since our start: time has passed before it
+		said := reported(&p.entity)
+		switch {
+		case state.Silent && main.Created.Before(now):
+			since = main.Created
+		case said.Reason == reasonDeadlineExceeded && said.UID == string(main.UID):
+			since = now.Add(-r.cfg.ProgressDeadline)
+		}
+	}
+	p.seen, p.seenAt = print, since
+	r.tracker.update(p.id, func(rec *record) { rec.seen, rec.seenAt, rec.correctable = print, since, true })
+	p.correctable = true
+	return since
+}

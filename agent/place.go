@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// want is what place concludes about a component.
+type want string
+
+const (
+	wanted    want = "wanted"    // on an element of ours, to be kept running
+	ended     want = "ended"     // Finished: its object stays as it is
+	remove    want = "remove"    // ordered away, and ours
+	unplaced  want = "unplaced"  // no element; ours to report on
+	elsewhere want = "elsewhere" // another domain's, or another agent's: nothing is written
+	gone      want = "gone"      // proved to be in the broker no more
+)
+
+// placement is the answer to: is this component wanted here, and with what?
+type placement struct {
+	want  want
+	input mapping.Input
+	order order // what is asked for, whatever reports have crossed it
+}
+
+// domains knows which domains are ours.
+type domains struct {
+	all bool
+	ids []string // names without urn prefixes
+}
+
+func newDomains(ids []string) domains {
+	d := domains{all: slices.Contains(ids, "*")}
+	for _, id := range ids {
+		d.ids = append(d.ids, domainName(id))
+	}
+	slices.Sort(d.ids)
+	return d
+}
+
+// domainName is an id without the prefixes that one dialect writes and the
+// other does not.
+func domainName(id string) string {
+	id = strings.TrimPrefix(id, "urn:ngsi-ld:")
+	return strings.TrimPrefix(id, "Domain:")
+}
+
+func (d domains) ours(id ngsild.EntityID) bool {
+	return d.all || slices.Contains(d.ids, domainName(string(id)))
+}
+
+// handles says whether we are the one that writes on unplaced components of a
+// service, and on the service itself: the agent of domainHandler or, where
+// that is absent, of the domain that is the entry point.
+func (r *reconciler) handles(service *ngsild.Entity) bool {
+	if r.domains.all {
+		return true
+	}
+	if service != nil {
+		if handler := firstLink(service, "domainHandler"); handler != "" {
+			return r.domains.ours(handler)
+		}
+	}
+	known := r.links.ofType(typeDomain)
+	if len(known) == 1 {
+		return r.domains.ours(known[0].ID)
+	}
+	for _, d := range known {
+		if entry, _ := d.Bool("isEntrypoint"); entry {
+			return r.domains.ours(d.ID)
+		}
+	}
+	return false
+}
+
+// place decides whether the component is wanted, and gathers what it links to.
+// Nothing here depends on what is in the cluster.
+func (r *reconciler) place(ctx context.Context, v *view) (placement, error) {
+	p := placement{order: v.order}
+	if v.absent {
+		p.want = gone
+		return p, nil
+	}
+	if p.order == none {
+		p.order = orderOf(v.entity.Enum(attrStatus))
+	}
+	in, err := r.links.input(ctx, v.entity)
+	if err != nil {
+		return p, fmt.Errorf("read what it links to: %w", err)
+	}
+	p.input = in
+	placed := firstLink(&v.entity, attrElement) != ""
+	switch {
+	case !placed && !r.handles(in.Service):
+		p.want = elsewhere
+	case placed && in.Element != nil && !r.domains.ours(firstLink(in.Element, "domain")):
+		p.want = elsewhere
+	case placed && in.Element == nil && !r.domains.all && !r.handles(in.Service):
+		p.want = elsewhere
+	case p.order == removing:
+		p.want = remove
+	case p.order == none && equalFold(v.entity.Enum(attrStatus), statusFinished):
+		p.want = ended
+	case !placed:
+		p.want = unplaced
+	default:
+		p.want = wanted
+	}
+	return p, nil
+}
+
+func firstLink(e *ngsild.Entity, name string) ngsild.EntityID {
+	if ids := e.Links(name); len(ids) > 0 {
+		return ids[0]
+	}
+	return ""
+}
+
+// serviceOf is the service that a component belongs to: its relationship or,
+// without one, what its id says.
+func serviceOf(c *ngsild.Entity) ngsild.EntityID {
+	if id := firstLink(c, attrService); id != "" {
+		return id
+	}
+	if before, _, ok := strings.Cut(string(c.ID), ":Component:"); ok {
+		return ngsild.EntityID(before)
+	}
+	return ""
+}
+
+// entityID keeps signatures short.
+type entityID = ngsild.EntityID
+
+func compareID(a, b ngsild.EntityID) int { return strings.Compare(string(a), string(b)) }
+
+func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
+
+func lower(s string) string { return strings.ToLower(s) }

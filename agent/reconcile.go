@@ -1,0 +1,232 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// reconciler makes entities real, one at a time for each id. Everything it
+// needs beside the entity's id comes from these fields.
+type reconciler struct {
+	cfg      Config
+	domains  domains
+	client   *ngsild.Client
+	cluster  *llo.Cluster
+	mappings *mapping.Set
+	tracker  *tracker
+	links    *links
+	guard    *guard
+	queue    *queue
+	metrics  *metrics
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+// pass is one entity on its way through the steps below. Each step reads what
+// the ones before it found, and adds to it.
+type pass struct {
+	view
+	placement
+	objects mapping.Rendered
+	live    []*llo.Live // ours for this entity, as the cluster last said
+	problem *problem    // why objects could not be rendered or applied
+	status  *status     // what deploymentStatus shall say; nil: nothing is written
+	runs    bool        // the object that was observed does its work
+	again   time.Duration
+}
+
+// problem is a reason for which the cluster does not hold what is wanted.
+type problem struct {
+	phase           mapping.Phase
+	reason, message string
+}
+
+// reconcile brings the cluster to what the newest state of the entity orders,
+// and the entity's status to what the cluster says. It may be repeated at any
+// time and stopped anywhere. It returns when it wants to be called again at
+// the latest (0: not before something changes).
+//
+// An error means: try again, with back-off. What must wait for something else,
+// or for better input, is no error but a status.
+func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Duration, error) {
+	if service, ok := r.links.cached(id); ok && service != nil && service.Type == typeService {
+		return 0, r.settleService(ctx, service)
+	}
+	p, err := r.newest(ctx, id)
+	if p == nil || err != nil {
+		return 0, err
+	}
+	if p.placement, err = r.place(ctx, &p.view); err != nil {
+		return 0, err
+	}
+	r.render(p)
+	if err := r.apply(ctx, p); err != nil {
+		return 0, err
+	}
+	r.observe(p)
+	if err := r.report(ctx, p); err != nil {
+		return 0, err
+	}
+	return p.again, r.settle(ctx, p)
+}
+
+// newest finds the newest known state of an entity, reading the broker when
+// there is doubt. nil without an error: there is nothing to work on.
+func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, error) {
+	v, ok := r.tracker.get(id)
+	if !ok {
+		if len(r.cluster.ByEntity(string(id))) == 0 {
+			return nil, nil
+		}
+		r.tracker.suspect(id)
+		v, _ = r.tracker.get(id)
+	}
+	if v.doubt && !v.absent {
+		asked := r.now()
+		e, err := r.client.Entity(ctx, id)
+		switch {
+		case errors.Is(err, ngsild.ErrNotFound):
+			r.tracker.update(id, func(rec *record) { rec.absent = true })
+		case err != nil:
+			return nil, fmt.Errorf("read the entity: %w", err)
+		default:
+			r.tracker.read(e, asked, v.version)
+		}
+		if v, ok = r.tracker.get(id); !ok || (v.doubt && !v.absent) {
+			return nil, errSuperseded
+		}
+	}
+	return &pass{view: v, live: r.cluster.ByEntity(string(id))}, nil
+}
+
+// errSuperseded ends a pass whose knowledge became old while it ran.
+var errSuperseded = errors.New("the entity changed meanwhile")
+
+// render turns the entity and what it links to into objects.
+func (r *reconciler) render(p *pass) {
+	if p.want != wanted {
+		return
+	}
+	objects, err := r.mappings.Render(p.input, r.cfg.Namespace)
+	for _, w := range objects.Warnings {
+		r.log.Debug("rendered with a warning", "entity", p.id, "warning", w)
+	}
+	if err == nil {
+		p.objects = objects
+		return
+	}
+	p.problem = &problem{phase: mapping.Refused, reason: "Invalid", message: err.Error()}
+	var e *mapping.Error
+	if errors.As(err, &e) {
+		p.problem.reason, p.problem.message = e.Reason, e.Message
+	}
+	if errors.Is(err, mapping.ErrPending) {
+		p.problem.phase = mapping.Pending
+	}
+}
+
+// apply makes the cluster hold what is wanted, and nothing that is not. What
+// cannot be applied as things are becomes the pass's problem; what may succeed
+// when tried again is returned.
+func (r *reconciler) apply(ctx context.Context, p *pass) error {
+	if p.want == gone {
+		return r.deleteAbsent(ctx, p)
+	}
+	r.guard.returned(p.id)
+	switch p.want {
+	case elsewhere:
+		return r.deleteMovedAway(ctx, p)
+	case remove:
+		return r.deleteAll(ctx, p.live)
+	case wanted:
+		if p.problem != nil {
+			return nil // the present object stays
+		}
+		return r.applyWanted(ctx, p)
+	}
+	return nil
+}
+
+// report writes the status when the entity does not say it yet. Steps on the
+// way to an end are held back for a moment, so that what passes quickly costs
+// no write; an end is written at once.
+func (r *reconciler) report(ctx context.Context, p *pass) error {
+	if p.status == nil {
+		return nil
+	}
+	r.tracker.update(p.id, func(rec *record) { rec.phase = string(p.status.Phase) })
+	attrs := changes(&p.entity, p.status, r.now())
+	if len(attrs) == 0 {
+		r.tracker.update(p.id, func(rec *record) { rec.heldSince = time.Time{} })
+		return nil
+	}
+	if wait := r.hold(p, attrs); wait != 0 {
+		if wait > 0 {
+			p.wake(wait)
+		}
+		return nil
+	}
+	if v, ok := r.tracker.get(p.id); !ok || v.version != p.version {
+		return errSuperseded // never report from older knowledge than the last notification
+	}
+	if r.cfg.DryRun {
+		r.log.Info("would write status", "entity", p.id, "phase", p.status.Phase, "reason", p.status.Reason)
+		return nil
+	}
+	if err := r.write(ctx, p, attrs); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	r.log.Info("status written", "entity", p.id, "phase", p.status.Phase, "reason", p.status.Reason, "message", p.status.Message)
+	return nil
+}
+
+// write sends one PATCH and takes it as done, so that its echo is a no-op. If
+// it was lost all the same, the next resync sees the difference.
+func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) error {
+	err := r.client.Merge(ctx, p.id, attrs)
+	r.metrics.statusWrites.WithLabelValues(outcome(err)).Inc()
+	if errors.Is(err, ngsild.ErrNotFound) {
+		r.tracker.update(p.id, func(rec *record) { rec.absent = true })
+		return errSuperseded
+	}
+	if err != nil {
+		return err
+	}
+	p.entity = applied(p.entity, attrs)
+	texts := written(attrs)
+	r.tracker.update(p.id, func(rec *record) {
+		if rec.version == p.version {
+			rec.entity = p.entity
+		}
+		rec.wrote, rec.wroteAt, rec.heard = texts, r.now(), r.now()
+		rec.heldSince, rec.correctable = time.Time{}, false
+		if final(p.status.Phase) {
+			rec.owed = time.Time{}
+		}
+	})
+	if p.status.Reason == reasonRemoved || (p.order == overload && p.status.componentStatus == statusRunning) {
+		r.tracker.carriedOut(&p.view)
+	}
+	if !p.owed.IsZero() && final(p.status.Phase) {
+		r.metrics.lag.WithLabelValues("reported").Observe(r.now().Sub(p.owed).Seconds())
+	}
+	r.queue.AddAfter(serviceOf(&p.entity), serviceDelay)
+	return nil
+}
+
+// wake asks for another pass after d, or earlier if that was asked for already.
+func (p *pass) wake(d time.Duration) {
+	if d <= 0 {
+		d = time.Millisecond
+	}
+	if p.again == 0 || d < p.again {
+		p.again = d
+	}
+}

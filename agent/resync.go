@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// resync lists everything that the broker holds itself and queues every
+// component, so that whatever was missed is put right. A list that is not
+// whole, told by its count, is still believed for what it holds, never for
+// what it lacks.
+func (r *reconciler) resync(ctx context.Context) error {
+	asked := r.now()
+	if err := r.resyncLinks(ctx, asked); err != nil {
+		return fmt.Errorf("list linked entities: %w", err)
+	}
+	seen := map[ngsild.EntityID]bool{}
+	_, err := r.client.List(ctx, ngsild.Query{Types: []string{typeComponent}, Local: true}, func(page []ngsild.Entity) error {
+		for _, e := range page {
+			seen[e.ID] = true
+			r.tracker.listed(e, asked)
+		}
+		return nil
+	})
+	whole, err := r.sift(err, seen)
+	r.pace(ctx, seen)
+	if err != nil {
+		return fmt.Errorf("list components: %w", err)
+	}
+	if !whole {
+		return fmt.Errorf("list components: %w", ngsild.ErrShortList)
+	}
+	r.missing(seen, asked)
+	r.log.Debug("resync", "components", len(seen), "duration", r.now().Sub(asked))
+	return nil
+}
+
+// missing queues what a whole list lacked: components that were known, and
+// owners of objects. The guard hears of all of them before the first is worked on.
+func (r *reconciler) missing(seen map[ngsild.EntityID]bool, asked time.Time) {
+	absent := r.tracker.unlisted(seen, asked)
+	for _, l := range r.cluster.All() {
+		if id := entityOf(l); !seen[id] && r.tracker.suspect(id) {
+			absent = append(absent, id)
+		}
+	}
+	slices.Sort(absent)
+	absent = slices.Compact(absent)
+	for _, id := range absent {
+		if n := len(brokerOrigin(r.cluster.ByEntity(string(id)))); n > 0 {
+			r.guard.expect(id, n)
+		}
+	}
+	r.enqueue(absent)
+}
+
+func (r *reconciler) resyncLinks(ctx context.Context, asked time.Time) error {
+	seen := map[ngsild.EntityID]bool{}
+	_, err := r.client.List(ctx, ngsild.Query{Types: linkTypeNames(), Local: true}, func(page []ngsild.Entity) error {
+		for _, e := range page {
+			seen[e.ID] = true
+			r.enqueue(r.links.put(e, time.Time{}))
+		}
+		return nil
+	})
+	whole, err := r.sift(err, seen)
+	if err != nil || !whole {
+		return err // what was not listed stays as it was known
+	}
+	r.enqueue(r.links.drop(seen, asked))
+	return nil
+}
+
+// sift takes the error of a list apart: entities that could not be read are
+// there all the same; a list that is not whole proves nothing by what it lacks.
+func (r *reconciler) sift(err error, seen map[ngsild.EntityID]bool) (whole bool, fatal error) {
+	parts, whole := []error{err}, true
+	for len(parts) > 0 {
+		e := parts[0]
+		parts = parts[1:]
+		var unreadable ngsild.EntityError
+		switch several := e.(type) {
+		case nil:
+		case interface{ Unwrap() []error }:
+			parts = append(parts, several.Unwrap()...)
+		default:
+			switch {
+			case errors.As(e, &unreadable):
+				seen[unreadable.ID] = true
+				r.log.Warn("the broker holds an entity that cannot be read", "entity", unreadable.ID, "err", unreadable.Err)
+			case errors.Is(e, ngsild.ErrShortList):
+				whole = false
+			default:
+				return false, err
+			}
+		}
+	}
+	return whole, nil
+}
+
+// pace queues the components of a list a few at a time, so that a change that
+// comes meanwhile does not wait behind all of them.
+func (r *reconciler) pace(ctx context.Context, seen map[ngsild.EntityID]bool) {
+	ids := make([]ngsild.EntityID, 0, len(seen))
+	for id := range seen {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for len(ids) > 0 {
+		if r.queue.Len() < 64 {
+			n := min(len(ids), 256)
+			r.enqueue(ids[:n])
+			ids = ids[n:]
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *reconciler) enqueue(ids []ngsild.EntityID) {
+	for _, id := range ids {
+		r.queue.Add(id)
+	}
+}
+
+func linkTypeNames() []string {
+	var names []string
+	for name := range linkTypes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

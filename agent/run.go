@@ -1,0 +1,198 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// How long a stop may take: first the queue is worked off, then connections end.
+const (
+	drainTime  = 10 * time.Second
+	answerTime = 5 * time.Second // after a subscription was deleted; deleting one with an unanswered notification crashes Orion-LD
+)
+
+// service is a running agent: the loop, and what feeds it.
+type service struct {
+	*reconciler
+	keeper   *ngsild.Keeper
+	receiver *ngsild.Receiver
+	health   *health
+	ask      chan struct{} // a resync is wanted now
+	worked   chan struct{} // closed when the last worker has ended
+	degraded atomic.Bool   // a subscription cannot be repaired for now
+}
+
+// Run is the agent. It returns when ctx has ended and the queue is worked off
+// (at most drainTime), or when a listener cannot be opened. The broker and the
+// API server may be down when it starts, and at any time later.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	reg := prometheus.NewRegistry()
+	m := newMetrics(reg)
+	h := newHealth()
+	client, err := newClient(ctx, &cfg, m.broker)
+	if err != nil {
+		return err
+	}
+	kube, err := restConfig(&cfg)
+	if err != nil {
+		return err
+	}
+	public, err := net.Listen("tcp", cfg.ListenAddr)
+	if err != nil {
+		return fmt.Errorf("LISTEN_ADDR: %w", err)
+	}
+	defer public.Close()
+	ops, err := net.Listen("tcp", cfg.OpsAddr)
+	if err != nil {
+		return fmt.Errorf("OPS_ADDR: %w", err)
+	}
+	defer ops.Close()
+
+	s := &service{health: h, ask: make(chan struct{}, 1), worked: make(chan struct{})}
+	s.reconciler = &reconciler{cfg: cfg, client: client, mappings: mapping.Default(), metrics: m, log: log, now: time.Now}
+	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, s.now), newQueue(m)
+	s.guard = newGuard(&cfg, s.prunable, s.now, log)
+
+	// Everything but the signal's context: a stop is a sequence, not a cut.
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var group errgroup.Group
+	group.Go(func() error { return serve(inner, ops, opsHandler(reg, h)) })
+	if err := s.identify(ctx, client); err == nil {
+		if s.cluster, err = llo.New(s.clusterConfig(kube)); err != nil {
+			cancel()
+			return errors.Join(err, group.Wait())
+		}
+		s.watchState(reg, h.lastResync)
+		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterState, s.guard.state })
+		s.start(ctx, inner, &group, public)
+		<-ctx.Done()
+		s.stop(inner)
+	}
+	cancel()
+	return group.Wait()
+}
+
+// identify completes DOMAIN_ID and AGENT_ID, which everything else is named by.
+func (s *service) identify(ctx context.Context, client *ngsild.Client) error {
+	s.health.update(func(h *health) { h.listening = true })
+	if err := askDomains(ctx, &s.cfg, client, s.log, s.health); err != nil {
+		return err
+	}
+	id, err := s.cfg.agentID()
+	s.cfg.AgentID, s.domains = id, newDomains(s.cfg.Domains)
+	return err
+}
+
+func (s *service) clusterConfig(kube *rest.Config) llo.Config {
+	return llo.Config{
+		REST: kube, Owner: s.cfg.AgentID, Manager: "hlo-agent/" + s.cfg.AgentID,
+		Kinds: s.mappings.Kinds(), Namespaces: []string{s.cfg.Namespace}, Adopt: s.cfg.adopt(),
+		Log: s.log, Observe: s.metrics.kubernetes,
+		TakenOver: func(kind string) { s.metrics.takeovers.WithLabelValues(kind).Inc() },
+	}
+}
+
+// start begins everything that runs until the stop. Workers begin when the
+// cluster and the broker were listed once: before that, nothing is known.
+func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public net.Listener) {
+	s.cluster.OnChange(func(entity string) { s.queue.Add(ngsild.EntityID(entity)) })
+	s.keeper = ngsild.NewKeeper(s.keeperConfig())
+	s.receiver = ngsild.NewReceiver(s.receiverConfig())
+	router := mux.NewRouter()
+	router.Handle("/notify", s.receiver)
+	group.Go(func() error { return serve(inner, public, router) })
+	group.Go(func() error { return s.receiver.Run(inner) })
+	group.Go(func() error { return s.cluster.Run(inner) })
+	group.Go(func() error { return s.links.run(inner) })
+	group.Go(func() error {
+		defer close(s.worked)
+		if !s.listFirst(ctx) {
+			return nil
+		}
+		var both errgroup.Group
+		both.Go(func() error { return s.work(inner, s.cfg.Workers) })
+		both.Go(func() error { return s.keepTrue(ctx) })
+		return both.Wait()
+	})
+}
+
+// stop ends the agent in an order that loses nothing: subscriptions that are
+// to go are deleted while notifications are still answered, then what is
+// queued is done.
+func (s *service) stop(ctx context.Context) {
+	s.log.Info("stopping", "drain", drainTime)
+	s.health.update(func(h *health) { h.draining = true })
+	until := time.After(answerTime)
+	if s.cfg.SubscriptionOnExit == "delete" && !s.cfg.DryRun {
+		deleting, cancel := context.WithTimeout(ctx, answerTime)
+		if err := s.keeper.Delete(deleting); err != nil {
+			s.log.Warn("could not delete the subscriptions", "err", err)
+		}
+		cancel()
+		<-until
+	}
+	s.queue.ShutDown()
+	select {
+	case <-s.worked:
+	case <-time.After(drainTime):
+		s.log.Warn("stopped with work left; the next start finds it again", "entities", s.queue.Len())
+	}
+}
+
+// serve answers requests until ctx ends, and then those under way.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 60 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		_ = server.Close() // its listener is closed already; what is left is cut
+	}
+	<-ended
+	return nil
+}
+
+// prunable is the number of objects that a missing entity could cost us.
+func (s *service) prunable() int { return len(brokerOrigin(s.cluster.All())) }
+
+// clusterState says which kinds cannot be followed, "ok" when all can.
+func (r *reconciler) clusterState() string {
+	var wrong []string
+	for _, kind := range r.mappings.Kinds() {
+		if err := r.cluster.KindState(kind); err != nil {
+			wrong = append(wrong, err.Error())
+		}
+	}
+	if len(wrong) == 0 {
+		return "ok"
+	}
+	return strings.Join(wrong, "; ")
+}
+
+// randomSource is where secrets come from.
+var randomSource = rand.Reader

@@ -1,0 +1,216 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// subscriptions are what the agent wants the broker to send. The ids are the
+// same at every start, so that a restart finds them again.
+func subscriptions(cfg *Config) []ngsild.Subscription {
+	endpoint := ngsild.NotificationParams{Format: "normalized", Endpoint: ngsild.Endpoint{URI: cfg.NotificationURL, Accept: "application/json"}}
+	components := ngsild.Subscription{
+		ID: subscriptionID(cfg.AgentID, "components"), Type: "Subscription", Name: "hlo-agent " + cfg.AgentID + " components",
+		// No watchedAttributes: with them Orion-LD does not tell of deletions.
+		Entities: []ngsild.EntitySelector{{Type: typeComponent}}, Notification: endpoint,
+	}
+	linked := ngsild.Subscription{ID: subscriptionID(cfg.AgentID, "links"), Type: "Subscription", Name: "hlo-agent " + cfg.AgentID + " links", Notification: endpoint}
+	for _, name := range linkTypeNames() {
+		linked.Entities = append(linked.Entities, ngsild.EntitySelector{Type: name})
+		linked.WatchedAttributes = append(linked.WatchedAttributes, linkTypes[name]...)
+	}
+	slices.Sort(linked.WatchedAttributes)
+	linked.WatchedAttributes = slices.Compact(linked.WatchedAttributes)
+	linked.Notification.Attributes = linked.WatchedAttributes
+	return []ngsild.Subscription{components, linked}
+}
+
+func subscriptionID(agent, name string) string {
+	return "urn:ngsi-ld:Subscription:hlo-agent:" + agent + ":" + name
+}
+
+// proofSubscription is the one whose presence shows that the broker is ours.
+func (r *reconciler) proofSubscription() string {
+	return subscriptionID(r.cfg.AgentID, "components")
+}
+
+// notified takes in a notification after it was answered.
+func (s *service) notified(n ngsild.Notification) {
+	at := n.NotifiedAt
+	if at.IsZero() {
+		at = s.now()
+	}
+	for _, e := range n.Entities {
+		switch _, link := linkTypes[e.Type]; {
+		case e.Type == typeComponent:
+			if s.tracker.notified(e, at) {
+				s.queue.Add(e.ID)
+			}
+		case link:
+			s.enqueue(s.links.put(e, at))
+		}
+	}
+	if len(n.Errors) > 0 {
+		s.log.Warn("a notification held entities that cannot be read", "subscription", n.SubscriptionID, "err", errors.Join(n.Errors...))
+		s.wantResync()
+	}
+}
+
+// wantResync asks for a resync soon; several wishes are one.
+func (s *service) wantResync() {
+	select {
+	case s.ask <- struct{}{}:
+	default:
+	}
+}
+
+// listFirst waits until the cluster and the broker were read once, and says
+// whether that happened before ctx ended.
+func (s *service) listFirst(ctx context.Context) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !s.cluster.Ready() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for wait, said := 200*time.Millisecond, false; ; wait = min(2*wait, 15*time.Second) {
+		s.checkSubscriptions(ctx)
+		err := s.resyncOnce(ctx)
+		if err == nil || errors.Is(err, ngsild.ErrShortList) {
+			return true
+		}
+		if !said && ctx.Err() == nil {
+			s.log.Warn("the broker cannot be read yet, will ask again", "err", err)
+			said = true
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// keepTrue checks the subscriptions and resyncs until ctx ends.
+func (s *service) keepTrue(ctx context.Context) error {
+	check := time.NewTicker(s.cfg.SubscriptionCheckInterval)
+	defer check.Stop()
+	for {
+		due := s.cfg.ResyncInterval
+		if s.degraded.Load() {
+			due = min(due, s.cfg.DegradedResyncInterval)
+		}
+		resync := time.NewTimer(time.Until(s.health.lastResync().Add(due)))
+		select {
+		case <-check.C:
+			if s.checkSubscriptions(ctx) {
+				s.wantResync()
+			}
+		case <-resync.C:
+			s.wantResync()
+		case <-s.ask:
+			if err := s.resyncOnce(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("resync did not complete, will try again", "err", err)
+				s.retryResync(ctx)
+			}
+		case <-ctx.Done():
+			resync.Stop()
+			return nil
+		}
+		resync.Stop()
+	}
+}
+
+// retryResync asks again after a while.
+func (s *service) retryResync(ctx context.Context) {
+	select {
+	case <-time.After(min(5*time.Second, s.cfg.DegradedResyncInterval)):
+		s.wantResync()
+	case <-ctx.Done():
+	}
+}
+
+func (s *service) resyncOnce(ctx context.Context) error {
+	err := s.resync(ctx)
+	s.metrics.resyncs.WithLabelValues(outcome(err)).Inc()
+	if err != nil {
+		s.health.set("resync", err.Error())
+		if !errors.Is(err, ngsild.ErrShortList) {
+			return err
+		}
+	} else {
+		s.health.set("resync", "ok")
+	}
+	s.health.update(func(h *health) { h.resynced = s.now() })
+	return err
+}
+
+// checkSubscriptions repairs what is wrong and says whether everything must be
+// listed, because notifications were lost or never sent.
+func (s *service) checkSubscriptions(ctx context.Context) (list bool) {
+	if s.cfg.DryRun {
+		return false
+	}
+	report, err := s.keeper.Check(ctx)
+	if ctx.Err() != nil {
+		return false
+	}
+	how := "ok"
+	for _, d := range report.Details {
+		ok := 0.0
+		switch d.State {
+		case "active", "created", "repaired":
+			ok = 1
+		default:
+			how = d.ID + " is " + d.State + ": " + d.Reason
+		}
+		if d.State == "created" || d.State == "repaired" {
+			s.metrics.repairs.Inc()
+		}
+		s.metrics.subscriptionOK.WithLabelValues(lastPart(d.ID)).Set(ok)
+	}
+	if err != nil {
+		how = err.Error()
+		if !s.degraded.Load() {
+			s.log.Warn("the subscriptions cannot be kept true for now", "err", err)
+		}
+	} else if s.degraded.Load() && report.Healthy {
+		s.log.Info("the subscriptions are true again")
+	}
+	s.degraded.Store(err != nil || !report.Healthy)
+	s.health.set("broker", how)
+	return report.Changed
+}
+
+func lastPart(id string) string { return id[strings.LastIndexByte(id, ':')+1:] }
+
+func (s *service) keeperConfig() ngsild.KeeperConfig {
+	return ngsild.KeeperConfig{
+		Client: s.client, Want: subscriptions(&s.cfg), Clock: s.now, Rand: randomSource, Log: s.log,
+		Secret: func(context.Context) (string, error) { return s.cfg.secret() },
+	}
+}
+
+func (s *service) receiverConfig() ngsild.ReceiverConfig {
+	known := map[string]bool{}
+	for _, sub := range subscriptions(&s.cfg) {
+		known[sub.ID] = true
+	}
+	return ngsild.ReceiverConfig{
+		Secret: s.keeper.Secrets, MaxBytes: s.cfg.NotificationMaxBytes,
+		Known: func(id string) bool { return known[id] }, Sink: s.notified,
+		Unreadable: func(reason string) {
+			s.log.Warn("a notification could not be read, listing instead", "reason", reason)
+			s.wantResync()
+		},
+		Count: func(result string) { s.metrics.notifications.WithLabelValues(result).Inc() },
+	}
+}

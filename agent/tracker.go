@@ -1,0 +1,306 @@
+package agent
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// tracker remembers the newest known state of every component. It is a cache:
+// a resync builds it again. Safe for concurrent use.
+type tracker struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	records map[ngsild.EntityID]*record
+}
+
+// record is what is known of one component.
+type record struct {
+	entity  ngsild.Entity
+	known   bool      // entity holds what was notified, listed or read
+	told    time.Time // notifiedAt of the newest notification, by the broker's clock
+	heard   time.Time // when anything of it last reached us, or we wrote it, by our clock
+	version uint64    // grows with everything heard
+	doubt   bool      // the broker must be read before acting
+	absent  bool      // a notice or a list says that it is gone: to be proved
+	order   order     // seen and not yet carried out
+	orderAt time.Time // when the newest order was notified
+	waiting time.Time // notifiedAt of the oldest notification not yet acted on
+	owed    time.Time // the same, until the end that it led to is reported
+
+	wrote       map[string]string // what we last wrote, per attribute, as text
+	wroteAt     time.Time
+	heldSince   time.Time // a status is waiting to be written since
+	correctable bool      // a foreign report may be corrected once
+
+	seen      uint64 // fingerprint of the object's state, to tell progress from standing still
+	seenAt    time.Time
+	quarrels  int    // foreign reports since the last resync
+	contested bool   // somebody else keeps changing the report
+	phase     string // as last computed, for the metric
+}
+
+// order is what serviceComponentStatus can ask for. Everything else is a report.
+type order string
+
+const (
+	none     order = ""
+	starting order = "Starting"
+	overload order = "Overload"
+	removing order = "Removing"
+)
+
+// orderOf reads the order out of a status word; reports give none.
+func orderOf(status string) order {
+	for _, o := range []order{starting, overload, removing} {
+		if equalFold(status, string(o)) {
+			return o
+		}
+	}
+	return none
+}
+
+// undecided attributes never change what is done: our own reports, and figures.
+var undecided = map[string]bool{
+	attrDeployment: true, "homingDecision": true,
+	"currentCpuUsage": true, "currentMemoryUsage": true,
+}
+
+func newTracker(now func() time.Time) *tracker {
+	return &tracker{now: now, records: map[ngsild.EntityID]*record{}}
+}
+
+// view is a copy of what one pass works from.
+type view struct {
+	record
+	id ngsild.EntityID
+}
+
+// get returns a copy of the record; its entity's attributes must not be changed.
+func (t *tracker) get(id ngsild.EntityID) (view, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.records[id]
+	if !ok {
+		return view{id: id}, false
+	}
+	return view{record: *r, id: id}, true
+}
+
+func (t *tracker) record(id ngsild.EntityID) *record {
+	r, ok := t.records[id]
+	if !ok {
+		r = &record{}
+		t.records[id] = r
+	}
+	return r
+}
+
+// notified takes in one entity of a notification and says whether there is
+// anything to do. Notifications are ordered by at; in doubt the broker is read.
+func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.record(e.ID)
+	r.heard = t.now()
+	r.version++
+	if r.waiting.IsZero() {
+		r.waiting = at
+	}
+	if r.owed.IsZero() {
+		r.owed = at
+	}
+	if e.Deleted {
+		r.absent = true
+		return true
+	}
+	if o := orderOf(e.Enum(attrStatus)); o != none && at.After(r.orderAt) {
+		r.order, r.orderAt = o, at
+	}
+	if malformed(&e, r.wrote) {
+		r.doubt = true
+		return true
+	}
+	differs := decisivelyDiffers(&r.entity, &e, r.wrote)
+	switch {
+	case !r.known:
+	case at.Before(r.told):
+		r.doubt = r.doubt || differs
+		return r.doubt || r.order != none
+	case at.Sub(r.told) < 2*time.Second && differs:
+		r.doubt = true
+	case !differs && r.order == none && !r.absent && !r.doubt && sameReports(&r.entity, &e):
+		r.told = at
+		r.waiting, r.owed = time.Time{}, time.Time{}
+		return false // a repetition, or the echo of our own write
+	}
+	if word, ours := r.wrote[attrStatus]; ours && r.known && orderOf(e.Enum(attrStatus)) == none &&
+		attributeText(&e, attrStatus) != word && !sameReports(&r.entity, &e) {
+		r.quarrels++
+	}
+	if r.absent { // it was said to be gone and speaks again
+		r.doubt = true
+	}
+	r.entity, r.known, r.told = e, true, at
+	return true
+}
+
+// read takes in the answer to a read of one entity, which settles every doubt
+// unless something newer was heard since the request was sent.
+func (t *tracker) read(e ngsild.Entity, asked time.Time, version uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.record(e.ID)
+	if r.version != version {
+		return
+	}
+	r.take(e, asked)
+}
+
+// listed takes in an entity of a resync's list that was asked for at the
+// given time. A resync allows one correction of a foreign report.
+func (t *tracker) listed(e ngsild.Entity, asked time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.record(e.ID)
+	r.correctable = true
+	r.contested = r.quarrels >= lastingQuarrel || (r.contested && r.quarrels > 0)
+	r.quarrels = 0
+	if r.known && !r.heard.Before(asked) {
+		return // heard of while the list was under way: that is newer
+	}
+	r.take(e, asked)
+}
+
+func (r *record) take(e ngsild.Entity, asked time.Time) {
+	if o := orderOf(e.Enum(attrStatus)); o != none {
+		r.order = o
+	}
+	r.entity, r.known, r.doubt, r.absent = e, true, false, false
+	r.heard = asked
+	r.version++
+}
+
+// unlisted marks every component that a complete list lacked, and that nothing
+// was heard of since, as possibly gone. It returns them in order.
+func (t *tracker) unlisted(seen map[ngsild.EntityID]bool, asked time.Time) []ngsild.EntityID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var ids []ngsild.EntityID
+	for id, r := range t.records {
+		if !seen[id] && r.heard.Before(asked) {
+			r.absent = true
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// suspect makes a record for an entity of which only an object is known, and
+// says whether that is so.
+func (t *tracker) suspect(id ngsild.EntityID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.record(id)
+	if !r.known {
+		r.absent = true
+	}
+	return r.absent
+}
+
+// carriedOut forgets the order that the pass v worked from.
+func (t *tracker) carriedOut(v *view) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.records[v.id]; ok && r.order == v.order && r.orderAt.Equal(v.orderAt) {
+		r.order = none
+	}
+}
+
+// update changes a record under the lock; it does nothing for an unknown id.
+func (t *tracker) update(id ngsild.EntityID, change func(*record)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.records[id]; ok {
+		change(r)
+	}
+}
+
+func (t *tracker) forget(id ngsild.EntityID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.records, id)
+}
+
+// each calls f for every record, in no order. f must not call the tracker.
+func (t *tracker) each(f func(ngsild.EntityID, *record)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, r := range t.records {
+		f(id, r)
+	}
+}
+
+// decisivelyDiffers says whether b asks for another outcome than a. What we
+// wrote ourselves and reports of others decide nothing.
+func decisivelyDiffers(a, b *ngsild.Entity, wrote map[string]string) bool {
+	for name := range b.Attrs {
+		if attributeDiffers(a, b, name, wrote) {
+			return true
+		}
+	}
+	for name := range a.Attrs {
+		if !b.Has(name) && attributeDiffers(a, b, name, wrote) {
+			return true
+		}
+	}
+	return false
+}
+
+func attributeDiffers(a, b *ngsild.Entity, name string, wrote map[string]string) bool {
+	if undecided[name] {
+		return false
+	}
+	was, is := a.Attrs[name], b.Attrs[name]
+	if a.Has(name) == b.Has(name) && ngsild.Equal(was.Value, is.Value) {
+		return false
+	}
+	if text, ours := wrote[name]; ours && (attributeText(b, name) == text || attributeText(a, name) == text) {
+		return false
+	}
+	if name == attrStatus {
+		return orderOf(b.Enum(attrStatus)) != none
+	}
+	return true
+}
+
+// sameReports compares what attributeDiffers leaves out.
+func sameReports(a, b *ngsild.Entity) bool {
+	return ngsild.Equal(a.Attrs[attrStatus].Value, b.Attrs[attrStatus].Value) &&
+		ngsild.Equal(a.Attrs[attrDeployment].Value, b.Attrs[attrDeployment].Value)
+}
+
+// attributeText is the text form in which record.wrote keeps a written attribute.
+func attributeText(e *ngsild.Entity, name string) string {
+	text, _ := e.Text(name)
+	return text
+}
+
+// malformed says whether an attribute that decides cannot be believed. The
+// malformed echo of our own write decides nothing.
+func malformed(e *ngsild.Entity, wrote map[string]string) bool {
+	for name, a := range e.Attrs {
+		if !a.Malformed || undecided[name] {
+			continue
+		}
+		if text, ours := wrote[name]; ours && attributeText(e, name) == text {
+			continue
+		}
+		return true
+	}
+	return false
+}

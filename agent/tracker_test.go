@@ -1,0 +1,168 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+var epoch = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
+const someID = ngsild.EntityID("urn:ngsi-ld:Service:s:Component:c")
+
+// component makes an entity with a status and further attributes as name, value pairs.
+func component(status string, more ...any) ngsild.Entity {
+	e := ngsild.Entity{ID: someID, Type: typeComponent, Attrs: map[string]ngsild.Attribute{}}
+	if status != "" {
+		e.Attrs[attrStatus] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "urn:ngsi-ld:ServiceComponentStatus:" + status}
+	}
+	for i := 0; i < len(more); i += 2 {
+		e.Attrs[more[i].(string)] = ngsild.Attribute{Kind: ngsild.Property, Value: more[i+1]}
+	}
+	return e
+}
+
+// heard is one thing that the tracker is told: a notification after so many
+// milliseconds of the broker's clock.
+type heard struct {
+	at     int
+	entity ngsild.Entity
+}
+
+func TestNotified(t *testing.T) {
+	t.Parallel()
+	bad := component("Running")
+	bad.Attrs["infrastructureElement"] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "urn:ngsi-ld:IE:1", Malformed: true}
+	badEcho := component("", "containerImage", "a")
+	badEcho.Attrs[attrStatus] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "urn:ngsi-ld:ServiceComponentStatus:Running", Malformed: true}
+	running := map[string]string{attrStatus: "urn:ngsi-ld:ServiceComponentStatus:Running"}
+	cases := map[string]struct {
+		wrote       map[string]string // what we last wrote
+		order       order             // open before
+		told        []heard
+		doubt, work bool // afterwards; work is of the last one
+		open        order
+		image       string // what the newest known entity says
+	}{
+		"the first notification is believed": {
+			told: []heard{{0, component("Starting", "containerImage", "a")}}, work: true, open: starting, image: "a"},
+		"a change after 2 s is believed": {
+			told: []heard{{0, component("Running", "containerImage", "a")}, {2000, component("Running", "containerImage", "b")}}, work: true, image: "b"},
+		"a change within 2 s is read": {
+			told: []heard{{0, component("Running", "containerImage", "a")}, {1999, component("Running", "containerImage", "b")}}, doubt: true, work: true, image: "b"},
+		"a repetition is nothing": {
+			told: []heard{{0, component("Running", "containerImage", "a")}, {10, component("Running", "containerImage", "a")}}, image: "a"},
+		"an older one that differs is read and not taken": {
+			told: []heard{{5000, component("Running", "containerImage", "b")}, {0, component("Running", "containerImage", "a")}}, doubt: true, work: true, image: "b"},
+		"an older one that says the same is nothing": {
+			told: []heard{{5000, component("Running", "containerImage", "b")}, {0, component("Running", "containerImage", "b")}}, image: "b"},
+		"figures and our own reports decide nothing": {
+			told: []heard{{0, component("Running", "containerImage", "a", "currentCpuUsage", int64(1))},
+				{10, component("Running", "containerImage", "a", "currentCpuUsage", int64(2))}}, image: "a"},
+		"the echo of our report costs no read": {
+			wrote: running,
+			told:  []heard{{0, component("Starting", "containerImage", "a")}, {10, component("Running", "containerImage", "a")}}, work: true, open: starting, image: "a"},
+		"the malformed echo of our report costs no read": {
+			wrote: running, told: []heard{{0, component("Running", "containerImage", "a")}, {10, badEcho}}, image: "a"},
+		"a malformed attribute that decides is read": {
+			told: []heard{{0, component("Running", "containerImage", "a")}, {3000, bad}}, doubt: true, work: true, image: "a"},
+		"a foreign report decides nothing but is looked at": {
+			wrote: running,
+			told:  []heard{{0, component("Running", "containerImage", "a")}, {10, component("Failed", "containerImage", "a")}}, work: true, image: "a"},
+		"an order that a report of ours crossed stays open": {
+			wrote: running,
+			told:  []heard{{0, component("Removing", "containerImage", "a")}, {10, component("Running", "containerImage", "a")}}, work: true, open: removing, image: "a"},
+		"an order that comes late stays an order": {
+			wrote: running,
+			told:  []heard{{1000, component("Running", "containerImage", "a")}, {0, component("Removing", "containerImage", "a")}}, work: true, open: removing, image: "a"},
+		"a later order replaces an earlier one": {
+			told: []heard{{0, component("Removing", "containerImage", "a")}, {3000, component("Starting", "containerImage", "a")}}, work: true, open: starting, image: "a"},
+		"an earlier order does not replace a later one": {
+			told: []heard{{3000, component("Starting", "containerImage", "a")}, {0, component("Removing", "containerImage", "a")}}, doubt: true, work: true, open: starting, image: "a"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr := newTracker(func() time.Time { return epoch })
+			rec := tr.record(someID)
+			rec.wrote, rec.order = c.wrote, c.order
+			work := false
+			for _, h := range c.told {
+				work = tr.notified(h.entity, epoch.Add(time.Duration(h.at)*time.Millisecond))
+			}
+			v, _ := tr.get(someID)
+			image, _ := v.entity.Text("containerImage")
+			if v.doubt != c.doubt || work != c.work || v.order != c.open || image != c.image {
+				t.Errorf("got doubt %v, work %v, order %q, image %q; want %v, %v, %q, %q",
+					v.doubt, work, v.order, image, c.doubt, c.work, c.open, c.image)
+			}
+		})
+	}
+}
+
+func TestReadSettlesDoubtUnlessSomethingNewerWasHeard(t *testing.T) {
+	t.Parallel()
+	tr := newTracker(func() time.Time { return epoch })
+	tr.notified(component("Running", "containerImage", "a"), epoch)
+	tr.notified(component("Running", "containerImage", "b"), epoch.Add(time.Second))
+	v, _ := tr.get(someID)
+	if !v.doubt {
+		t.Fatal("two changes within 2 s leave no doubt")
+	}
+	tr.notified(component("Running", "containerImage", "c"), epoch.Add(1500*time.Millisecond))
+	tr.read(component("Running", "containerImage", "stale"), epoch, v.version)
+	if v, _ := tr.get(someID); !v.doubt {
+		t.Error("a read that was asked for before a notification settled the doubt about it")
+	}
+	v, _ = tr.get(someID)
+	tr.read(component("Running", "containerImage", "c"), epoch, v.version)
+	v, _ = tr.get(someID)
+	if image, _ := v.entity.Text("containerImage"); v.doubt || image != "c" {
+		t.Errorf("after the read: doubt %v, image %q", v.doubt, image)
+	}
+}
+
+func TestListedDoesNotOverwriteWhatWasHeardSince(t *testing.T) {
+	t.Parallel()
+	now := epoch
+	tr := newTracker(func() time.Time { return now })
+	asked := now
+	now = now.Add(time.Second)
+	tr.notified(component("Running", "containerImage", "new"), epoch)
+	tr.listed(component("Running", "containerImage", "old"), asked)
+	v, _ := tr.get(someID)
+	if image, _ := v.entity.Text("containerImage"); image != "new" {
+		t.Errorf("a list overwrote a newer notification: image %q", image)
+	}
+	if gone := tr.unlisted(map[ngsild.EntityID]bool{}, asked); len(gone) != 0 {
+		t.Errorf("what was heard of while the list was under way is held for gone: %v", gone)
+	}
+	if gone := tr.unlisted(map[ngsild.EntityID]bool{}, now.Add(time.Second)); len(gone) != 1 {
+		t.Errorf("what a later list lacks is not held for gone: %v", gone)
+	}
+}
+
+func TestLastingQuarrelIsContestedUntilItEnds(t *testing.T) {
+	t.Parallel()
+	tr := newTracker(func() time.Time { return epoch })
+	ours, theirs := component("Running"), component("Failed")
+	rec := tr.record(someID)
+	rec.known, rec.entity = true, ours
+	rec.wrote = map[string]string{attrStatus: "urn:ngsi-ld:ServiceComponentStatus:Running"}
+	at := epoch
+	for range lastingQuarrel {
+		at = at.Add(10 * time.Second)
+		tr.notified(theirs, at)
+		at = at.Add(10 * time.Second)
+		tr.notified(ours, at)
+	}
+	tr.listed(ours, at)
+	if v, _ := tr.get(someID); !v.contested {
+		t.Fatal("a lasting quarrel is not contested")
+	}
+	tr.listed(ours, at.Add(time.Minute))
+	if v, _ := tr.get(someID); v.contested {
+		t.Error("still contested after a resync without a foreign report")
+	}
+}

@@ -1,0 +1,154 @@
+package llo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+)
+
+// callTimeout bounds every request but a watch, on both sides.
+const callTimeout = 30 * time.Second
+
+// api sends requests and observes them. It repeats none: when to try again is
+// decided by the caller.
+type api struct {
+	client  *rest.RESTClient
+	http    *http.Client
+	observe func(verb, kind string, code int, d time.Duration)
+}
+
+func newAPI(config *rest.Config, observe func(verb, kind string, code int, d time.Duration), log *slog.Logger) (*api, error) {
+	config = dynamic.ConfigFor(config) // a copy
+	config.AcceptContentTypes = "application/json"
+	config.ContentType = "application/json"
+	config.Timeout = 0 // it would end the watches
+	if config.QPS == 0 {
+		config.QPS = -1
+	}
+	config.WarningHandlerWithContext = &warnings{log: log}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	config.GroupVersion = &schema.GroupVersion{}
+	restClient, err := rest.UnversionedRESTClientForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	if observe == nil {
+		observe = func(string, string, int, time.Duration) {}
+	}
+	return &api{client: restClient, http: client, observe: observe}, nil
+}
+
+// close ends the idle connections; the api stays usable.
+func (a *api) close() { net.CloseIdleConnectionsFor(a.http.Transport) }
+
+// request is one call. Method is GET unless body says otherwise.
+type request struct {
+	verb, kind string // as observed
+	method     string // empty: GET
+	path       []string
+	options    runtime.Object // query parameters, may be nil
+	patch      types.PatchType
+	body       []byte
+}
+
+func (a *api) build(r request) *rest.Request {
+	if r.method == "" {
+		r.method = http.MethodGet
+	}
+	built := a.client.Verb(r.method)
+	if r.patch != "" {
+		built = a.client.Patch(r.patch)
+	}
+	built = built.AbsPath(r.path...).MaxRetries(0)
+	if r.body != nil {
+		built = built.Body(r.body)
+	}
+	if r.options != nil {
+		built = built.SpecificallyVersionedParams(r.options, metav1.ParameterCodec, metav1.Unversioned)
+	}
+	return built
+}
+
+// do sends r and gives the body of the answer. Where the API server explains an
+// error, that is an apierrors.APIStatus.
+func (a *api) do(ctx context.Context, r request) ([]byte, error) {
+	began, code := time.Now(), 0
+	result := a.build(r).Timeout(callTimeout).Do(ctx)
+	result.StatusCode(&code)
+	a.observe(r.verb, r.kind, code, time.Since(began))
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	return result.Raw()
+}
+
+// open sends r and gives the body of the answer while it is still coming.
+func (a *api) open(ctx context.Context, r request) (io.ReadCloser, error) {
+	began := time.Now()
+	body, err := a.build(r).Stream(ctx)
+	code := http.StatusOK
+	if err != nil {
+		code = statusOf(err)
+	}
+	a.observe(r.verb, r.kind, code, time.Since(began))
+	return body, err
+}
+
+// statusOf is the HTTP status behind an error, 0 if there was no answer.
+func statusOf(err error) int {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return int(status.Status().Code)
+	}
+	return 0
+}
+
+func versionPath(version schema.GroupVersion) []string {
+	if version.Group == "" {
+		return []string{"api", version.Version}
+	}
+	return []string{"apis", version.Group, version.Version}
+}
+
+// path leads to one object, or to all of them if name is empty.
+func (r *resource) path(gvk schema.GroupVersionKind, namespace, name string) []string {
+	path := versionPath(gvk.GroupVersion())
+	if r.namespaced && namespace != "" {
+		path = append(path, "namespaces", namespace)
+	}
+	path = append(path, r.plural)
+	if name != "" {
+		path = append(path, name)
+	}
+	return path
+}
+
+func isSubresource(name string) bool { return strings.Contains(name, "/") }
+
+// pathError is what is wrong with a name as a part of a path, empty if nothing is.
+func pathError(name string) string {
+	if name == "" {
+		return "no name"
+	}
+	if problems := rest.IsValidPathSegmentName(name); len(problems) > 0 {
+		return fmt.Sprintf("name %q: %s", name, strings.Join(problems, "; "))
+	}
+	return ""
+}

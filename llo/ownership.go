@@ -1,0 +1,104 @@
+package llo
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+)
+
+// A set of fields as managedFields holds it (FieldsV1) is a tree of maps: "f:x" is
+// the field x, `k:{"name":"a"}` the element of an associative list with that key,
+// `v:"a"` that element of a set, and "." the thing itself. A leaf stands for all
+// that is below it.
+
+// owned reports whether every field of want is in one of the sets.
+func owned(want map[string]any, sets []string) bool {
+	var trees []map[string]any
+	for _, set := range sets {
+		var tree map[string]any
+		if json.Unmarshal([]byte(set), &tree) == nil {
+			trees = append(trees, tree)
+		}
+	}
+	// The identity of an object is nobody's field.
+	want = maps.Clone(want)
+	delete(want, "apiVersion")
+	delete(want, "kind")
+	if metadata, ok := want["metadata"].(map[string]any); ok {
+		metadata = maps.Clone(metadata)
+		delete(metadata, "name")
+		delete(metadata, "namespace")
+		want["metadata"] = metadata
+	}
+	return len(trees) > 0 && covered(want, trees)
+}
+
+func covered(want any, trees []map[string]any) bool {
+	if isEmpty(want) {
+		return true
+	}
+	if len(trees) == 0 {
+		return false
+	}
+	for _, tree := range trees {
+		if len(tree) == 0 {
+			return true
+		}
+	}
+	switch want := want.(type) {
+	case map[string]any:
+		for key, value := range want {
+			if !covered(value, below(trees, func(step string) bool { return step == "f:"+key })) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		for _, element := range want {
+			if !covered(element, below(trees, func(step string) bool { return isElement(step, element) })) {
+				return false
+			}
+		}
+		return true
+	}
+	return true // a scalar with a set of its own
+}
+
+// below gives what stands under the steps that match.
+func below(trees []map[string]any, match func(step string) bool) []map[string]any {
+	var found []map[string]any
+	for _, tree := range trees {
+		for step, sub := range tree {
+			if sub, ok := sub.(map[string]any); ok && match(step) {
+				found = append(found, sub)
+			}
+		}
+	}
+	return found
+}
+
+// isElement reports whether a step leads to that element. A key that the element
+// does not have was filled in by the API server and matches.
+func isElement(step string, element any) bool {
+	sort, text, _ := strings.Cut(step, ":")
+	if sort != "k" && sort != "v" {
+		return false
+	}
+	var value any
+	if utiljson.Unmarshal([]byte(text), &value) != nil {
+		return false
+	}
+	keys, isMap := value.(map[string]any)
+	fields, _ := element.(map[string]any)
+	if sort == "v" || !isMap {
+		return sort == "v" && equalScalars(element, value)
+	}
+	for key, value := range keys {
+		if field, there := fields[key]; there && !equalScalars(field, value) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,121 @@
+package mapping
+
+import (
+	"fmt"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/ext"
+)
+
+const (
+	// maxCost bounds the work of one evaluation of one expression, in CEL's units: some milliseconds.
+	maxCost = 1_000_000
+	// maxExpression bounds the length of an expression, in characters.
+	maxExpression = 8 << 10
+	// maxRange bounds what lists.range makes of a number.
+	maxRange = 10_000
+
+	namespaceVariable = "targetNamespace"
+	objectVariable    = "object"
+)
+
+// entityType is what expressions take an entity for.
+func entityType() *cel.Type { return cel.MapType(cel.StringType, cel.DynType) }
+
+// renderEnvironment is what conditions and templates are compiled in.
+func renderEnvironment() (*cel.Env, error) {
+	options := append(languageOptions(),
+		cel.Variable(portsVariable, cel.ListType(entityType())),
+		cel.Variable(namespaceVariable, cel.StringType),
+	)
+	for name := range entityVariables() {
+		options = append(options, cel.Variable(name, entityType()))
+	}
+	return newEnvironment(options)
+}
+
+// statusEnvironment is what status rules are compiled in.
+func statusEnvironment() (*cel.Env, error) {
+	return newEnvironment(append(languageOptions(), cel.Variable(objectVariable, entityType())))
+}
+
+func newEnvironment(options []cel.EnvOption) (*cel.Env, error) {
+	env, err := cel.NewEnv(options...)
+	if err != nil {
+		return nil, fmt.Errorf("make the expression language: %w", err)
+	}
+	return env, nil
+}
+
+// languageOptions hold nothing that reads the clock, draws lots or depends on the order of a map.
+func languageOptions() []cel.EnvOption {
+	options := []cel.EnvOption{
+		cel.CustomTypeAdapter(adapter{}),
+		cel.OptionalTypes(),
+		cel.EnableMacroCallTracking(),
+		cel.CrossTypeNumericComparisons(true),
+		cel.DefaultUTCTimeZone(true),
+		cel.ParserExpressionSizeLimit(maxExpression),
+		cel.ParserRecursionLimit(64),
+		ext.Strings(),
+		ext.Lists(ext.ListsMaxRangeSize(maxRange)),
+		ext.Sets(),
+		ext.Math(),
+		ext.Encoders(),
+		ext.Bindings(),
+		cel.Macros(cel.GlobalMacro("when", 2, expandWhen)),
+		orderedFunction(),
+	}
+	for _, r := range readers() {
+		options = append(options, r.options()...)
+	}
+	return append(options, functions()...)
+}
+
+// expandWhen makes `condition ? optional.of(value) : optional.none()` of when(condition, value).
+func expandWhen(eh cel.MacroExprFactory, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
+	optional := func(function string, args ...ast.Expr) ast.Expr {
+		return eh.NewMemberCall(function, eh.NewIdent("optional"), args...)
+	}
+	return eh.NewCall(operators.Conditional, args[0], optional("of", args[1]), optional("none")), nil
+}
+
+// The hidden functions behind a reader's name, which know the attribute that they read.
+const (
+	ofAttribute = "@attribute" // f(x.name)
+	orDefault   = "@default"   // f(x.name, other)
+	ofOptional  = "@optional"  // f(x.?name)
+)
+
+// expandReader turns f(x.name) into a call that gets x and the name, so that the function can say
+// whose attribute is wrong. Other arguments are left alone.
+func expandReader(name string) []cel.Macro {
+	one := func(eh cel.MacroExprFactory, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
+		if operand, field, selected := selection(args[0]); selected {
+			return eh.NewCall(name+ofAttribute, operand, eh.NewLiteral(types.String(field))), nil
+		}
+		if call := args[0]; call.Kind() == ast.CallKind && call.AsCall().FunctionName() == operators.OptSelect {
+			operands := call.AsCall().Args()
+			return eh.NewCall(name+ofOptional, operands[0], operands[1]), nil
+		}
+		return nil, nil
+	}
+	two := func(eh cel.MacroExprFactory, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
+		if operand, field, selected := selection(args[0]); selected {
+			return eh.NewCall(name+orDefault, operand, eh.NewLiteral(types.String(field)), args[1]), nil
+		}
+		return nil, nil
+	}
+	return []cel.Macro{cel.GlobalMacro(name, 1, one), cel.GlobalMacro(name, 2, two)}
+}
+
+func selection(e ast.Expr) (operand ast.Expr, field string, selected bool) {
+	if e.Kind() != ast.SelectKind || e.AsSelect().IsTestOnly() {
+		return nil, "", false
+	}
+	return e.AsSelect().Operand(), e.AsSelect().FieldName(), true
+}
