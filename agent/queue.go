@@ -31,6 +31,7 @@ func newQueue(m *metrics) *queue {
 // work runs passes with the given number of workers until the queue is shut
 // down and empty.
 func (r *reconciler) work(ctx context.Context, workers int) error {
+	r.working.Store(true)
 	var group errgroup.Group
 	for range workers {
 		group.Go(func() error {

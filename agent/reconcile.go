@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/llo"
@@ -27,6 +28,7 @@ type reconciler struct {
 	metrics  *metrics
 	log      *slog.Logger
 	now      func() time.Time
+	working  atomic.Bool // the workers have begun
 }
 
 // pass is one entity on its way through the steps below. Each step reads what

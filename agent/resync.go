@@ -104,13 +104,18 @@ func (r *reconciler) sift(err error, seen map[ngsild.EntityID]bool) (whole bool,
 }
 
 // pace queues the components of a list a few at a time, so that a change that
-// comes meanwhile does not wait behind all of them.
+// comes meanwhile does not wait behind all of them. Before the workers begin
+// nobody would make room, so then it queues them all.
 func (r *reconciler) pace(ctx context.Context, seen map[ngsild.EntityID]bool) {
 	ids := make([]ngsild.EntityID, 0, len(seen))
 	for id := range seen {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
+	if !r.working.Load() {
+		r.enqueue(ids)
+		return
+	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for len(ids) > 0 {
