@@ -121,7 +121,7 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		r.order, r.orderAt = o, at
 	}
 	if malformed(&e, r.wrote) {
-		r.doubt = true
+		r.absent, r.doubt = false, true
 		return true
 	}
 	differs := decisivelyDiffers(&r.entity, &e, r.wrote)
@@ -142,7 +142,7 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		r.quarrels++
 	}
 	if r.absent { // it was said to be gone and speaks again
-		r.doubt = true
+		r.absent, r.doubt = false, true
 	}
 	r.entity, r.known, r.told = e, true, at
 	return true

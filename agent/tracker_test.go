@@ -143,6 +143,20 @@ func TestListedDoesNotOverwriteWhatWasHeardSince(t *testing.T) {
 	}
 }
 
+func TestWhatSpeaksAgainIsNotGone(t *testing.T) {
+	t.Parallel()
+	tr := newTracker(func() time.Time { return epoch })
+	tr.notified(component("Running"), epoch)
+	tr.notified(ngsild.Entity{ID: someID, Type: typeComponent, Deleted: true}, epoch.Add(3*time.Second))
+	if v, _ := tr.get(someID); !v.absent {
+		t.Fatal("a deletion notice was not taken in")
+	}
+	tr.notified(component("Running"), epoch.Add(6*time.Second))
+	if v, _ := tr.get(someID); v.absent || !v.doubt {
+		t.Errorf("created again: absent %v, doubt %v; want it read", v.absent, v.doubt)
+	}
+}
+
 func TestLastingQuarrelIsContestedUntilItEnds(t *testing.T) {
 	t.Parallel()
 	tr := newTracker(func() time.Time { return epoch })
