@@ -31,7 +31,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(getenv), renderCommand(), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
+	root.AddCommand(runCommand(getenv), renderCommand(), mappingCommand(), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hlo-agent:", indent(err.Error()))
 		return 1

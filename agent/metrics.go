@@ -82,8 +82,8 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 		}
 		return r.now().Sub(at).Seconds()
 	})
-	gauge("kubernetes_healthy", "1 while every kind can be followed; a kind whose CRD is missing counts as not.", func() float64 {
-		if r.clusterState() == "ok" {
+	gauge("kubernetes_healthy", "1 while every kind that the cluster has can be followed.", func() float64 {
+		if _, healthy := r.clusterState(); healthy {
 			return 1
 		}
 		return 0

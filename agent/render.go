@@ -16,31 +16,47 @@ import (
 )
 
 func renderCommand() *cobra.Command {
-	var files []string
-	var id, namespace string
+	var o renderOptions
+	var only string
+	var names []string
 	cmd := &cobra.Command{
-		Use: "render -f FILE [-f FILE]... [--id ENTITY]", Args: cobra.NoArgs,
+		Use: "render -f FILE [-f FILE]... [--id ENTITY] [--mapping PATH]... [--explain]", Args: cobra.NoArgs,
 		Short: "Print what would be applied for the placed ServiceComponents of some NGSI-LD entities",
 		Long: "Reads NGSI-LD entities in any form from files (- is the standard input) and prints the objects\n" +
 			"that would be applied, registry credentials included, as YAML documents sorted by entity id.\n" +
 			"Nothing is sent anywhere. Exit 1 when a component cannot be rendered; the others are printed.",
 		Example: "  hlo-agent render -f world.json\n  curl -s $CB/ngsi-ld/v1/entities?local=true | hlo-agent render -f - --id urn:ngsi-ld:Service:s:Component:c",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return render(files, ngsild.EntityID(id), namespace, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			set, err := loadMappings(names)
+			if err != nil {
+				return err
+			}
+			o.mappings, o.only = set, ngsild.EntityID(only)
+			return o.render(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file with one entity or an array of them; - is the standard input")
-	cmd.Flags().StringVar(&id, "id", "", "only this component")
-	cmd.Flags().StringVar(&namespace, "namespace", "default", "namespace of the objects")
+	cmd.Flags().StringArrayVarP(&o.files, "file", "f", nil, "file with one entity or an array of them; - is the standard input")
+	cmd.Flags().StringVar(&only, "id", "", "only this component")
+	cmd.Flags().StringVar(&o.namespace, "namespace", "default", "namespace of the objects")
+	cmd.Flags().StringSliceVar(&names, "mapping", nil, "file or folder with mappings, or the name of a shipped one, instead of those for the aerOS kinds")
+	cmd.Flags().BoolVar(&o.explain, "explain", false, "say which mapping was chosen and why, and what each expression gave")
 	_ = cmd.MarkFlagRequired("file") // the flag exists
 	return cmd
 }
 
+type renderOptions struct {
+	files     []string
+	only      ngsild.EntityID
+	namespace string
+	mappings  *mapping.Set
+	explain   bool
+}
+
 // render prints the objects of the components in files; see renderCommand.
-func render(files []string, only ngsild.EntityID, namespace string, stdin io.Reader, stdout, stderr io.Writer) error {
+func (o *renderOptions) render(stdin io.Reader, stdout, stderr io.Writer) error {
 	entities := map[ngsild.EntityID]ngsild.Entity{}
 	failed := 0
-	for _, file := range files {
+	for _, file := range o.files {
 		text, err := readFile(file, stdin)
 		if err != nil {
 			return err
@@ -56,16 +72,16 @@ func render(files []string, only ngsild.EntityID, namespace string, stdin io.Rea
 	}
 	ids := make([]ngsild.EntityID, 0, len(entities))
 	for id, e := range entities {
-		if e.Type == typeComponent && (only == "" || id == only) {
+		if e.Type == typeComponent && (o.only == "" || id == o.only) {
 			ids = append(ids, id)
 		}
 	}
-	if only != "" && len(ids) == 0 {
-		return fmt.Errorf("no ServiceComponent %s in what was read", only)
+	if o.only != "" && len(ids) == 0 {
+		return fmt.Errorf("no ServiceComponent %s in what was read", o.only)
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		ok, err := renderOne(entities, id, namespace, stdout, stderr)
+		ok, err := o.renderOne(entities, id, stdout, stderr)
 		if err != nil {
 			return err
 		}
@@ -81,14 +97,22 @@ func render(files []string, only ngsild.EntityID, namespace string, stdin io.Rea
 
 // renderOne prints one component's objects and says whether that went well. An
 // error means that nothing can be printed any more.
-func renderOne(entities map[ngsild.EntityID]ngsild.Entity, id ngsild.EntityID, namespace string, stdout, stderr io.Writer) (bool, error) {
+func (o *renderOptions) renderOne(entities map[ngsild.EntityID]ngsild.Entity, id ngsild.EntityID, stdout, stderr io.Writer) (bool, error) {
 	c := entities[id]
 	if why := notApplied(&c); why != "" {
 		fmt.Fprintf(stderr, "%s: note: %s\n", id, why)
 		return true, nil
 	}
-	in := inputFrom(entities, c)
-	out, err := mapping.Default().Render(in, namespace)
+	in := mapping.Gather(c, func(id ngsild.EntityID) *ngsild.Entity {
+		if e, ok := entities[id]; ok {
+			return &e
+		}
+		return nil
+	})
+	out, why, err := o.mappings.Explain(in, o.namespace)
+	if o.explain {
+		explain(why, stdout)
+	}
 	for _, w := range out.Warnings {
 		fmt.Fprintf(stderr, "%s: warning: %s\n", id, w)
 	}
@@ -130,30 +154,6 @@ func notApplied(c *ngsild.Entity) string {
 		return "has no infrastructureElement yet, so nothing is applied"
 	}
 	return ""
-}
-
-// inputFrom links a component to the other entities that were read.
-func inputFrom(entities map[ngsild.EntityID]ngsild.Entity, c ngsild.Entity) mapping.Input {
-	find := func(from *ngsild.Entity, name string) *ngsild.Entity {
-		if from == nil {
-			return nil
-		}
-		if e, ok := entities[firstLink(from, name)]; ok {
-			return &e
-		}
-		return nil
-	}
-	in := mapping.Input{Component: c, Element: find(&c, attrElement)}
-	in.Orchestrator, in.Domain = find(in.Element, "lowLevelOrchestrator"), find(in.Element, "domain")
-	if e, ok := entities[serviceOf(&c)]; ok {
-		in.Service = &e
-	}
-	for _, id := range c.Links("networkPorts") {
-		if e, ok := entities[id]; ok {
-			in.Ports = append(in.Ports, e)
-		}
-	}
-	return in
 }
 
 func readFile(name string, stdin io.Reader) ([]byte, error) {

@@ -81,7 +81,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			return errors.Join(err, group.Wait())
 		}
 		s.watchState(reg, h.lastResync)
-		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterState, s.guard.state })
+		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterText, s.guard.state })
 		s.start(ctx, inner, &group, public)
 		<-ctx.Done()
 		s.stop(inner)
@@ -180,18 +180,26 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 // prunable is the number of objects that a missing entity could cost us.
 func (s *service) prunable() int { return len(brokerOrigin(s.cluster.All())) }
 
-// clusterState says which kinds cannot be followed, "ok" when all can.
-func (r *reconciler) clusterState() string {
+// clusterState says which kinds cannot be followed, "ok" when all can. A kind
+// that is not installed is named, and is nothing wrong with the cluster.
+func (r *reconciler) clusterState() (text string, healthy bool) {
 	var wrong []string
+	healthy = true
 	for _, kind := range r.mappings.Kinds() {
 		if err := r.cluster.KindState(kind); err != nil {
 			wrong = append(wrong, err.Error())
+			healthy = healthy && errors.Is(err, llo.ErrNoKind)
 		}
 	}
 	if len(wrong) == 0 {
-		return "ok"
+		return "ok", true
 	}
-	return strings.Join(wrong, "; ")
+	return strings.Join(wrong, "; "), healthy
+}
+
+func (r *reconciler) clusterText() string {
+	text, _ := r.clusterState()
+	return text
 }
 
 // randomSource is where secrets come from.

@@ -26,29 +26,27 @@ const (
 // entityType is what expressions take an entity for.
 func entityType() *cel.Type { return cel.MapType(cel.StringType, cel.DynType) }
 
-// renderEnvironment is what conditions and templates are compiled in.
-func renderEnvironment() (*cel.Env, error) {
-	options := append(languageOptions(),
+// environments are what expressions are compiled in: conditions and templates see the entities, status
+// rules see the object.
+func environments() (render, status *cel.Env, err error) {
+	language, err := cel.NewEnv(languageOptions()...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the expression language: %w", err)
+	}
+	variables := []cel.EnvOption{
 		cel.Variable(portsVariable, cel.ListType(entityType())),
 		cel.Variable(namespaceVariable, cel.StringType),
-	)
+	}
 	for name := range entityVariables() {
-		options = append(options, cel.Variable(name, entityType()))
+		variables = append(variables, cel.Variable(name, entityType()))
 	}
-	return newEnvironment(options)
-}
-
-// statusEnvironment is what status rules are compiled in.
-func statusEnvironment() (*cel.Env, error) {
-	return newEnvironment(append(languageOptions(), cel.Variable(objectVariable, entityType())))
-}
-
-func newEnvironment(options []cel.EnvOption) (*cel.Env, error) {
-	env, err := cel.NewEnv(options...)
-	if err != nil {
-		return nil, fmt.Errorf("make the expression language: %w", err)
+	if render, err = language.Extend(variables...); err != nil {
+		return nil, nil, fmt.Errorf("make the variables of mappings: %w", err)
 	}
-	return env, nil
+	if status, err = language.Extend(cel.Variable(objectVariable, entityType())); err != nil {
+		return nil, nil, fmt.Errorf("make the variables of status rules: %w", err)
+	}
+	return render, status, nil
 }
 
 // languageOptions hold nothing that reads the clock, draws lots or depends on the order of a map.

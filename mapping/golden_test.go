@@ -1,17 +1,14 @@
 package mapping_test
 
 import (
-	"bytes"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sigs.k8s.io/yaml"
 
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -19,8 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestGolden renders the first component of every testdata/<case>/entity.jsonld and compares the
-// result with want.yaml (objects, warnings as leading comments) or want-error.txt.
+// TestGolden runs every testdata/<case> that holds an entity.jsonld.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	cases, err := filepath.Glob("testdata/*/entity.jsonld")
@@ -31,17 +27,20 @@ func TestGolden(t *testing.T) {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
-			entities := decode(t, path)
-			rendered, err := setFor(t, dir).Render(inputOf(entities), "default")
+			c, err := mapping.RunTestCase(dir, allShipped(t))
 			if err != nil {
-				golden(t, filepath.Join(dir, "want-error.txt"), describe(t, err))
-				return
+				t.Fatal(err)
 			}
-			golden(t, filepath.Join(dir, "want.yaml"), asYAML(t, rendered))
+			golden(t, c.File, c.Got)
+			files, err := filepath.Glob(filepath.Join(dir, "want*"))
+			if err != nil || len(files) != 1 {
+				t.Errorf("want one result, got %v, %v", files, err)
+			}
 		})
 	}
 }
 
+// golden compares got with a file, or rewrites the file.
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {
@@ -55,6 +54,32 @@ func golden(t *testing.T, path, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s differs (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestCasesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, entity, mapping, want string
+	}{
+		{"no entities", "", "", "read the entities of a case: open DIR/entity.jsonld: no such file or directory"},
+		{"no component", `[{"id":"urn:a","type":"T"}]`, "", "DIR/entity.jsonld holds no ServiceComponent"},
+		{"bad mapping", `[]`, "kind: Mapping\n", "DIR/mapping.yaml:1:1: apiVersion: is missing\n" +
+			"DIR/mapping.yaml:1:1: metadata: is missing\nDIR/mapping.yaml:1:1: spec: is missing"},
+	} {
+		dir := t.TempDir()
+		for file, text := range map[string]string{"entity.jsonld": c.entity, "mapping.yaml": c.mapping} {
+			if text == "" {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := mapping.RunTestCase(dir, shared(t))
+		if got := strings.ReplaceAll(errText(err), dir, "DIR"); got != c.want {
+			t.Errorf("%s: got  %s\nwant %s", c.name, got, c.want)
+		}
 	}
 }
 
@@ -87,32 +112,4 @@ func inputOf(entities []ngsild.Entity) mapping.Input {
 		}
 	}
 	return mapping.Input{}
-}
-
-func asYAML(t testing.TB, r mapping.Rendered) string {
-	t.Helper()
-	var b bytes.Buffer
-	for _, warning := range r.Warnings {
-		fmt.Fprintf(&b, "# warning: %s\n", warning)
-	}
-	for i, o := range r.Objects {
-		if i > 0 {
-			b.WriteString("---\n")
-		}
-		text, err := yaml.Marshal(o.Object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Write(text)
-	}
-	return b.String()
-}
-
-func describe(t testing.TB, err error) string {
-	t.Helper()
-	var e *mapping.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("error is no *mapping.Error: %v", err)
-	}
-	return fmt.Sprintf("%v: %s\nentity: %s\nfield: %s\n%s\n", e.Err, e.Reason, e.Entity, e.Field, strings.TrimSpace(e.Message))
 }

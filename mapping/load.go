@@ -21,7 +21,6 @@ type Set struct {
 	mappings []*definition
 	choice   *choice
 	kinds    []schema.GroupVersionKind
-	generic  *statusRules
 }
 
 // Default is the shipped set for the technologies of aerOS. It panics if the program was built with a
@@ -84,11 +83,7 @@ func compareMappings(a, b *definition) int {
 }
 
 func compileAll(sources []Source) ([]*definition, Problems, error) {
-	render, err := renderEnvironment()
-	if err != nil {
-		return nil, nil, err
-	}
-	status, err := statusEnvironment()
+	render, status, err := environments()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // What an attribute's value is, in words for messages; never the value itself.
@@ -33,16 +31,6 @@ func typeName(v any) string {
 func blank(v any) bool {
 	text, isText := v.(string)
 	return v == nil || isText && strings.TrimSpace(text) == ""
-}
-
-// single is an attribute's value where one is wanted: a list of one counts as its item, because some
-// brokers take the brackets off and some clients put them on.
-func single(e *ngsild.Entity, name string) any {
-	value := e.Attrs[name].Value
-	if list, isList := value.([]any); isList && len(list) == 1 {
-		return list[0]
-	}
-	return value
 }
 
 // asBool reads a boolean, or a text that can only be one.

@@ -29,8 +29,7 @@ type Options struct {
 	// StateFile, if set, is what Serve reads at its start and writes when
 	// something has changed and at its end.
 	StateFile string
-	// Log gets one line for each notification that fails and each pause. Nil
-	// discards.
+	// Log gets a line for each notification that fails. Nil discards.
 	Log *slog.Logger
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
@@ -63,7 +62,7 @@ func New(o Options) *Broker {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	b := &Broker{options: o, started: o.Now(), routes: newRoutes(), notify: realTiming, tenants: map[string]*tenant{"": newTenant("")}}
+	b := &Broker{options: o, started: o.Now(), routes: newRoutes(), notify: realTiming(), tenants: map[string]*tenant{"": newTenant("")}}
 	b.dial = (&net.Dialer{Timeout: b.notify.giveUp}).DialContext
 	return b
 }

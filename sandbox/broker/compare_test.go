@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 var (
@@ -108,4 +109,51 @@ func timeIn(v value) (time.Time, bool) {
 	}
 	t, err := time.Parse("2006-01-02T15:04:05.000Z", v.text)
 	return t, err == nil
+}
+
+func compareAnswers(got, want *message, slack time.Duration) string {
+	if got.first != want.first {
+		return fmt.Sprintf("got %s, want %s (%s)", got.first, want.first, got.body)
+	}
+	if g, w := comparableHeaders(got), comparableHeaders(want); !slices.Equal(g, w) {
+		return fmt.Sprintf("headers:\n got %q\nwant %q", g, w)
+	}
+	if got.body == "" && want.body == "" {
+		return ""
+	}
+	return compareJSON(got.body, want.body, slack)
+}
+
+// comparableHeaders are the headers with their names as sent, short of what the
+// HTTP libraries decide; UUIDs are alike.
+func comparableHeaders(m *message) []string {
+	var out []string
+	for _, h := range m.headers {
+		switch strings.ToLower(h.key) {
+		case "date", "content-length", "x-content-length", "connection":
+			continue
+		}
+		if h.key == "Location" {
+			h.value = latin1(h.value)
+		}
+		out = append(out, h.key+": "+uuidPattern.ReplaceAllString(h.value, "UUID"))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// latin1 undoes the reading of UTF-8 as Latin-1, which the captures have in
+// headers.
+func latin1(s string) string {
+	var out []byte
+	for _, c := range s {
+		if c > 0xff {
+			return s
+		}
+		out = append(out, byte(c))
+	}
+	if !utf8.Valid(out) {
+		return s
+	}
+	return string(out)
 }

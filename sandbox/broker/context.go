@@ -5,19 +5,20 @@ import "strings"
 // readContext finds the @context of the request: in the body with ld+json, else
 // in the Link header, else the core context.
 func (q *request) readContext(operation) *problem {
-	q.names = coreNames
+	q.names = coreNames()
 	link := linkContext(q.http.Header.Values("Link"))
 	if q.ld && link != "" {
-		return badRequest("invalid combination of HTTP headers Content-Type and Link", "Content-Type is 'application/ld+json' AND Link header is present - not allowed")
+		return badRequest("invalid combination of HTTP headers Content-Type and Link",
+			"Content-Type is 'application/ld+json' AND Link header is present - not allowed")
 	}
 	inBody := q.body.kind == object && q.body.has("@context")
 	switch {
 	case q.ld && q.body.kind == list:
 		return nil // each entity of a batch has its own
 	case q.ld && !inBody:
-		return badRequest("@context missing in JSON payload", "For application/ld+json, the @context must be present in the JSON payload")
+		return noContext()
 	case !q.ld && inBody:
-		return badRequest("Mismatch between /Content-Type/ and contents of the request payload body", "Content-Type is application/json, yet a '@context' item was present in the payload body")
+		return unexpectedContext()
 	case inBody:
 		in, _ := q.body.get("@context")
 		return q.use(in)
@@ -25,6 +26,16 @@ func (q *request) readContext(operation) *problem {
 		return q.use(textValue(link))
 	}
 	return nil
+}
+
+func noContext() *problem {
+	return badRequest("@context missing in JSON payload",
+		"For application/ld+json, the @context must be present in the JSON payload")
+}
+
+func unexpectedContext() *problem {
+	return badRequest("Mismatch between /Content-Type/ and contents of the request payload body",
+		"Content-Type is application/json, yet a '@context' item was present in the payload body")
 }
 
 func (q *request) use(context value) *problem {
@@ -40,9 +51,9 @@ func (q *request) namesOf(entity value) (*names, *problem) {
 	in, ok := entity.get("@context")
 	switch {
 	case q.ld && !ok:
-		return nil, badRequest("@context missing in JSON payload", "For application/ld+json, the @context must be present in the JSON payload")
+		return nil, noContext()
 	case !q.ld && ok:
-		return nil, badRequest("Mismatch between /Content-Type/ and contents of the request payload body", "Content-Type is application/json, yet a '@context' item was present in the payload body")
+		return nil, unexpectedContext()
 	case !ok:
 		return q.names, nil
 	}

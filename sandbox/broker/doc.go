@@ -13,6 +13,9 @@
 // its connection (notify.go, send.go): a slow receiver slows that client's next
 // request, as it does in the real broker.
 //
+// The recorded exchanges in testdata/captures are replayed by a test; what
+// differs from them, and why, is listed in replay_table_test.go.
+//
 // Stored entities are never changed in place: a change puts a new one there, so
 // whatever holds an old one may go on reading it without the lock.
 package broker

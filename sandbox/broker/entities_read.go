@@ -52,7 +52,7 @@ func (q *request) selection(f *filter) func(*entity) bool {
 		types[i] = q.names.expand(t)
 	}
 	return func(e *entity) bool {
-		return (types == nil || len(types) == 0 || slices.Contains(types, e.typ)) &&
+		return (len(types) == 0 || slices.Contains(types, e.typ)) &&
 			(p.ids == nil || slices.Contains(p.ids, e.id)) &&
 			(p.idPattern == nil || p.idPattern.MatchString(e.id)) &&
 			s.asked(e) && f.matches(e)

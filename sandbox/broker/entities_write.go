@@ -1,5 +1,7 @@
 package broker
 
+import "strings"
+
 // reader is how the attributes of the request's body are read.
 func (q *request) reader(n *names, entity string) reader {
 	return reader{names: n, reduce: q.broker.options.ArrayReduction, entity: entity}
@@ -14,7 +16,7 @@ type arriving struct {
 // build makes the entity that is stored. The texts of all its attributes are
 // one piece of memory, apart from the request's.
 func (in *arriving) build(t *tenant, now instant) *entity {
-	e := &entity{id: t.word(in.id), typ: t.word(in.typ), created: now, modified: now}
+	e := &entity{id: strings.Clone(in.id), typ: t.word(in.typ), created: now, modified: now}
 	e.attrs = t.attributes(in.attrs, now)
 	return e
 }

@@ -20,7 +20,11 @@ type names struct {
 	short map[string]string // URI → term
 }
 
-var coreNames = &names{}
+// coreNames is the core context.
+func coreNames() *names { return &names{} }
+
+// core reports whether it is the core context, in which names are as kept.
+func (n *names) core() bool { return n.terms == nil }
 
 // contextOf reads an @context of a request: a URL, a list of them, or an object
 // of terms. A context that the broker does not hold is LdContextNotAvailable:
@@ -30,8 +34,8 @@ func (b *Broker) contextOf(v value) (*names, *problem) {
 	if p := b.addContext(n, v); p != nil {
 		return nil, p
 	}
-	if n.terms == nil {
-		return coreNames, nil
+	if n.core() {
+		return n, nil
 	}
 	n.short = make(map[string]string, len(n.terms))
 	for term, uri := range n.terms {
@@ -102,7 +106,7 @@ func (n *names) inside() value {
 
 // expand is the name as the broker keeps it.
 func (n *names) expand(name string) string {
-	if n.terms == nil {
+	if n.core() {
 		return canonical(name)
 	}
 	if uri, ok := n.terms[name]; ok {

@@ -66,7 +66,7 @@ func TestFilter(t *testing.T) {
 		`((status))`:                  true,
 		`!nope;(status=="Failed"|(up==true;cpu<99))`: true,
 	} {
-		f, p := parseQ(q, coreNames)
+		f, p := parseQ(q, coreNames())
 		if p != nil {
 			t.Errorf("parseQ(%s): %s: %s", q, p.title, p.detail)
 			continue
@@ -103,7 +103,7 @@ func TestFilterRefuses(t *testing.T) {
 		`a=="x",b==1`:  "Variable",
 		`a=="x";;b==1`: "no attribute name",
 	} {
-		f, p := parseQ(q, coreNames)
+		f, p := parseQ(q, coreNames())
 		if p == nil {
 			t.Errorf("parseQ(%s) = %s, want a problem", q, f)
 			continue
@@ -125,7 +125,7 @@ func TestFilterReadBack(t *testing.T) {
 		`!status`:               `!`,
 		`status!="x"`:           `!`,
 	} {
-		f, p := parseQ(q, coreNames)
+		f, p := parseQ(q, coreNames())
 		if p != nil {
 			t.Fatal(p.detail)
 		}

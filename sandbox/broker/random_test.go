@@ -96,7 +96,7 @@ func TestMangledRequests(t *testing.T) {
 		"/entities/urn:ngsi-ld:Service:bench:Component:c000001/attrs/a", "/subscriptions", "/entityOperations/create", "/entityOperations/upsert",
 		"/entityOperations/update", "/entityOperations/delete", "/entityOperations/query"}
 	methods := []string{"POST", "PATCH", "PUT"}
-	for range 5000 {
+	for range 3000 {
 		raw := []byte(bodies[r.IntN(len(bodies))])
 		for range r.IntN(3) {
 			raw[r.IntN(len(raw))] = `{}[]",:0a\ `[r.IntN(11)]

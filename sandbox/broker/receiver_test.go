@@ -29,11 +29,13 @@ func (r received) tag() string {
 
 // receiver is a notification endpoint that answers as the first part of the
 // path says: ok, s500 and other codes, b200, d204, chunked, noclen, lcclen,
-// close, slow1000, hang. It speaks raw TCP so that it sees what was sent.
+// close, slow1000, hang, and gate, which is ok once the gate is open. It speaks
+// raw TCP so that it sees what was sent.
 type receiver struct {
 	listener net.Listener
 	faster   time.Duration // by how much delays are shortened
 	done     chan struct{}
+	gate     chan struct{}
 	running  sync.WaitGroup
 
 	mu   sync.Mutex
@@ -47,7 +49,7 @@ func newReceiver(t testing.TB, faster time.Duration) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &receiver{listener: l, faster: faster, done: make(chan struct{}), news: make(chan struct{})}
+	r := &receiver{listener: l, faster: faster, done: make(chan struct{}), gate: make(chan struct{}), news: make(chan struct{})}
 	r.running.Go(r.accept)
 	t.Cleanup(func() {
 		close(r.done)
@@ -138,6 +140,12 @@ func (r *receiver) reply(conn net.Conn, mode string) {
 	case mode == "hang":
 		<-r.done
 		return
+	case mode == "gate":
+		select {
+		case <-r.gate:
+		case <-r.done:
+			return
+		}
 	case mode == "b200":
 		answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	case mode == "d204":

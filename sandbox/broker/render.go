@@ -97,7 +97,7 @@ func (s *shape) appendAttribute(dst []byte, a shown) []byte {
 	if !s.wants(a.name) {
 		return dst
 	}
-	if s.format == normalizedFormat && s.names == coreNames && s.lang == "" {
+	if s.format == normalizedFormat && s.names.core() && s.lang == "" {
 		dst = appendName(append(dst, ','), a.name)
 		return s.appendBody(dst, a)
 	}

@@ -49,7 +49,7 @@ func lineHandlers() []lineHandler {
 
 func (r *replay) doNotifications(m []string) {
 	n, _ := strconv.Atoi(m[1])
-	got := r.receiver.take(n, 2*time.Second)
+	got := r.receiver.take(n, patience)
 	if len(got) != n {
 		r.t.Errorf("%s: got %d notifications, want %d: %+v", r.lines.where(), len(got), n, got)
 		return
@@ -90,7 +90,7 @@ func compareNotifications(got received, want *message, slack time.Duration) stri
 // capture is that of the receiver's threads.
 func (r *replay) doBriefNotifications(m []string) {
 	n, _ := strconv.Atoi(m[1])
-	got := r.receiver.take(n, 2*time.Second)
+	got := r.receiver.take(n, patience)
 	if len(got) != n {
 		r.t.Errorf("%s: got %d notifications, want %d", r.lines.where(), len(got), n)
 		return
@@ -129,7 +129,7 @@ func (r *replay) doCount(m []string) {
 		r.down.Store(false)
 	}
 	n, _ := strconv.Atoi(m[len(m)-1])
-	if got := r.receiver.take(n, 2*time.Second); len(got) != n {
+	if got := r.receiver.take(n, patience); len(got) != n {
 		r.compare(m[0], fmt.Sprintf("got %d notifications", len(got)))
 	}
 	if strings.Contains(m[0], "after a new update") {
@@ -138,7 +138,7 @@ func (r *replay) doCount(m []string) {
 }
 
 func (r *replay) doFiveUpdates(m []string) {
-	got := r.receiver.take(1, 2*time.Second)
+	got := r.receiver.take(1, patience)
 	if strconv.Itoa(len(got)) != m[1] || !strings.HasSuffix(got[0].body, m[2]) {
 		r.t.Errorf("%s: got %+v", r.lines.where(), got)
 	}
@@ -186,7 +186,7 @@ func (r *replay) doUpdateBoth(m []string) {
 }
 
 func (r *replay) doOneNotification(m []string) {
-	got := r.receiver.take(1, 2*time.Second)
+	got := r.receiver.take(1, patience)
 	if len(got) != 1 {
 		r.t.Fatalf("%s: got %d notifications, want 1", r.lines.where(), len(got))
 	}
@@ -205,7 +205,7 @@ func (r *replay) doRequestLine(m []string) {
 	if m[1] == "NONE" {
 		want = 0
 	}
-	got := r.receiver.take(want, 2*time.Second)
+	got := r.receiver.take(want, patience)
 	if len(got) != want || want == 1 && got[0].line != m[1] {
 		r.t.Errorf("%s: got %+v", r.lines.where(), got)
 	}
@@ -214,7 +214,7 @@ func (r *replay) doRequestLine(m []string) {
 // doPairs compares the tags and entities of the notifications so far.
 func (r *replay) doPairs(m []string) {
 	var pairs []string
-	for _, g := range r.receiver.take(4, 2*time.Second) {
+	for _, g := range r.receiver.take(4, patience) {
 		data, _ := stored(g.body).get("data")
 		pairs = append(pairs, "('"+g.tag()+"', '"+data.members[0].value.textOf("id")+"')")
 	}

@@ -107,7 +107,11 @@ func (r *replay) rawAnswer() (*message, error) {
 }
 
 func (r *replay) checkOpen(conn net.Conn, in *bufio.Reader, want bool) {
-	if err := conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+	wait := 50 * time.Millisecond
+	if !want {
+		wait = patience
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		r.t.Fatal(err)
 	}
 	_, err := in.ReadByte()

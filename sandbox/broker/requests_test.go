@@ -2,6 +2,7 @@ package broker
 
 import (
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -136,4 +137,20 @@ func TestDeletionNotices(t *testing.T) {
 	if got := b.receiver.take(0, 0); len(got) != 0 {
 		t.Errorf("a batch delete sent %+v", got)
 	}
+}
+
+// TestNotificationContext has names and Link of a notification in the
+// subscription's context, whatever the request's that caused it.
+func TestNotificationContext(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{Contexts: map[string]map[string]string{"http://c.example/c": {"T": "https://ex.example/T", "n": "https://ex.example/n"}}})
+	link := `<http://c.example/c>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"`
+	b.do(201, "POST", "/subscriptions", `{"id":"urn:ngsi-ld:Subscription:s","type":"Subscription","entities":[{"type":"T"}],"notification":{"endpoint":{"uri":"`+b.endpoint("/ok/s")+`"}}}`, "Link", link)
+	b.do(201, "POST", "/entities", `{"id":"urn:x:1","type":"https://ex.example/T","https://ex.example/n":1,"m":2}`)
+	got := b.receiver.take(1, 0)
+	if len(got) != 1 || !slices.Contains(got[0].headers, "Link: "+link) {
+		t.Fatalf("got %+v", got)
+	}
+	data, _ := stored(got[0].body).get("data")
+	b.expect("data", `[{"id":"urn:x:1","type":"T","n":{"type":"Property","value":1},"m":{"type":"Property","value":2}}]`, string(appendValue(nil, data)))
 }

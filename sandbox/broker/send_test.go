@@ -36,7 +36,7 @@ func TestJudge(t *testing.T) {
 // TestAwait lets a receiver answer in pieces with pauses between them.
 func TestAwait(t *testing.T) {
 	t.Parallel()
-	limits := timing{inTime: 300 * time.Millisecond, giveUp: 400 * time.Millisecond, next: 200 * time.Millisecond}
+	limits := timing{inTime: time.Second, giveUp: 1500 * time.Millisecond, next: 200 * time.Millisecond}
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 	for _, c := range []struct {
 		name   string

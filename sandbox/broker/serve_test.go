@@ -156,7 +156,7 @@ func TestServeEnds(t *testing.T) {
 	url, stop := run(t, b)
 	post(t, url+"/subscriptions", `{"type":"Subscription","entities":[{"type":"T"}],"notification":{"endpoint":{"uri":"http://`+r.listener.Addr().String()+`/hang/x"}}}`)
 	post(t, url+"/entities", `{"id":"urn:x:1","type":"T"}`)
-	if got := r.take(1, time.Second); len(got) != 1 {
+	if got := r.take(1, patience); len(got) != 1 {
 		t.Fatal("no notification")
 	}
 	if err := stop(); err != nil {

@@ -99,7 +99,7 @@ func (s *subscription) keep() stateSubscription {
 		out.Context = url
 	}
 	bare := &subscription{id: s.id, spec: s.spec, state: "active"}
-	body := stored(string(appendSubscription(nil, bare, coreNames, 0, false))).without("expiresAt")
+	body := stored(string(appendSubscription(nil, bare, coreNames(), 0, false))).without("expiresAt")
 	if s.spec.q != nil {
 		body, out.Q = body.without("q"), s.spec.q.source
 	}
@@ -162,7 +162,7 @@ func (b *Broker) loadSubscription(o stateSubscription) (*subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reading{spec: &spec{names: coreNames, format: "normalized", accept: "application/json"}}
+	r := &reading{spec: &spec{names: coreNames(), format: "normalized", accept: "application/json"}}
 	if p := r.read(body); p != nil {
 		return nil, errors.New(p.title + ": " + p.detail)
 	}

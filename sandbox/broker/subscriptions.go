@@ -97,7 +97,7 @@ func patchSubscription(q *request) answer {
 	}
 	changed := *s.spec
 	changed.modified = q.now
-	if q.names != coreNames {
+	if !q.names.core() {
 		changed.names = q.names
 	}
 	r := &reading{now: q.now, spec: &changed}
