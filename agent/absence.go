@@ -125,6 +125,9 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		}
 		return nil
 	}
+	if r.cfg.SyncPolicy != syncAll {
+		return nil
+	}
 	if !r.guard.admit(p.id, len(live)) {
 		p.wake(time.Minute)
 		return nil

@@ -51,11 +51,19 @@ type Config struct {
 	PruneMaxPercent int      `env:"PRUNE_MAX_PERCENT,default=20" help:"at most so many percent of the objects are deleted for missing entities in 5 minutes"`
 	PruneMin        int      `env:"PRUNE_MIN,default=5" help:"or this many, if that is more"`
 	Adopt           []string `env:"ADOPT,default=off" help:"off, or the field managers whose unowned objects may be adopted, with commas; * for any"`
+	SyncPolicy      string   `env:"SYNC_POLICY,default=sync" help:"sync; upsert-only: never delete an object; create-only: never change one either"`
 	Workers         int      `env:"WORKERS,default=16" help:"entities worked on at once"`
 	DryRun          bool     `env:"DRY_RUN,default=false" help:"read, compare and log; write nothing anywhere"`
 	LogLevel        string   `env:"LOG_LEVEL,default=info" help:"debug, info, warn or error"`
 	LogFormat       string   `env:"LOG_FORMAT,default=text" help:"text or json"`
 }
+
+// What SYNC_POLICY allows.
+const (
+	syncAll    = "sync"
+	syncUpsert = "upsert-only"
+	syncCreate = "create-only"
+)
 
 // Secret is a text that never prints.
 type Secret string
@@ -135,6 +143,9 @@ func (c *Config) Validate() error {
 	}
 	if c.SubscriptionOnExit != "keep" && c.SubscriptionOnExit != "delete" {
 		bad("SUBSCRIPTION_ON_EXIT", "%q must be keep or delete", c.SubscriptionOnExit)
+	}
+	if c.SyncPolicy != syncAll && c.SyncPolicy != syncUpsert && c.SyncPolicy != syncCreate {
+		bad("SYNC_POLICY", "%q must be sync, upsert-only or create-only", c.SyncPolicy)
 	}
 	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {
 		bad("PRUNE_MAX_PERCENT", "%d must be from 0 to 100", c.PruneMaxPercent)

@@ -73,7 +73,7 @@ func movingFrom(l *llo.Live) move {
 // settle ends what the pass found complete: the old objects of a move go when
 // the new one does its work, or at once when the move was taken back.
 func (r *reconciler) settle(ctx context.Context, p *pass) error {
-	if p.want != wanted || p.problem != nil {
+	if p.want != wanted || p.problem != nil || p.paused {
 		return nil
 	}
 	to := string(firstLink(&p.entity, attrElement))

@@ -18,7 +18,10 @@ import (
 // ordered again goes first; one that moves remembers from where.
 func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 	main := p.main()
-	if main != nil && r.endedBefore(p, main) {
+	if main != nil && r.cfg.SyncPolicy == syncCreate {
+		return nil
+	}
+	if main != nil && r.cfg.SyncPolicy == syncAll && r.endedBefore(p, main) {
 		p.problem = &problem{mapping.Progressing, reasonRestarting, "ordered again after its end: the ended object goes first"}
 		return r.deleteAll(ctx, p.live)
 	}
@@ -67,6 +70,17 @@ func (r *reconciler) endedBefore(p *pass, main *llo.Live) bool {
 	said := reported(&p.entity)
 	return p.order == starting && said.UID == string(main.UID) &&
 		(said.Phase == mapping.Succeeded || said.Phase == mapping.Failed)
+}
+
+// attrPaused on an entity, or llo.PausedAnnotation on an object, with true
+// stops every change to the component's objects. Its state is still reported.
+const attrPaused = "orchestrationPaused"
+
+func paused(p *pass) bool {
+	if on, _ := p.entity.Bool(attrPaused); on {
+		return true
+	}
+	return slices.ContainsFunc(p.live, func(l *llo.Live) bool { return l.Annotations[llo.PausedAnnotation] == "true" })
 }
 
 // mark writes on an object what is needed to find back to the entity.
@@ -118,7 +132,7 @@ func applyProblem(err error) *problem {
 // deleteAll orders every object away; it is done when none is left.
 func (r *reconciler) deleteAll(ctx context.Context, live []*llo.Live) error {
 	for _, l := range live {
-		if l.Deleting {
+		if l.Deleting || r.cfg.SyncPolicy != syncAll {
 			continue
 		}
 		if r.cfg.DryRun {

@@ -39,6 +39,9 @@ func (r *reconciler) observe(p *pass) {
 		s.Message = "infrastructureElement was taken away; the object stays until Removing. " + s.Message
 		s.Reason = reasonPlacementTaken
 	}
+	if p.paused {
+		s.Reason, s.Message = reasonPaused, "paused: nothing is changed. "+s.Message
+	}
 	if p.contested {
 		s.Reason, s.Message = reasonContested, "another writer keeps changing serviceComponentStatus. "+s.Message
 	}
@@ -55,6 +58,12 @@ func (r *reconciler) observeRemoval(p *pass) {
 	}
 	p.status = &status{Phase: mapping.Removing, Reason: reasonRemoving, Message: "ordered away; waiting until the object is gone",
 		componentStatus: string(removing)}
+	switch {
+	case p.paused:
+		p.status.Reason, p.status.Message = reasonPaused, "ordered away, but paused: the object stays"
+	case r.cfg.SyncPolicy != syncAll:
+		p.status.Reason, p.status.Message = reasonKept, "ordered away, but SYNC_POLICY is "+r.cfg.SyncPolicy+": the object stays"
+	}
 	p.status.identify(r, p.live[0])
 }
 
@@ -95,7 +104,7 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 			s.Message = fmt.Sprintf("no progress for %v; last seen: %s", r.cfg.ProgressDeadline, state.Message)
 		}
 	}
-	if p.want != wanted || p.problem != nil {
+	if p.want != wanted || p.problem != nil || p.paused {
 		return
 	}
 	r.observeMove(p, main, s)

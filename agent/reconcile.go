@@ -41,6 +41,7 @@ type pass struct {
 	problem *problem    // why objects could not be rendered or applied
 	status  *status     // what deploymentStatus shall say; nil: nothing is written
 	runs    bool        // the object that was observed does its work
+	paused  bool        // an operator has stopped the orchestration of this component
 	again   time.Duration
 }
 
@@ -68,6 +69,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	if p.placement, err = r.place(ctx, &p.view); err != nil {
 		return 0, err
 	}
+	p.paused = paused(p)
 	r.render(p)
 	if err := r.apply(ctx, p); err != nil {
 		return 0, err
@@ -138,6 +140,9 @@ func (r *reconciler) render(p *pass) {
 // cannot be applied as things are becomes the pass's problem; what may succeed
 // when tried again is returned.
 func (r *reconciler) apply(ctx context.Context, p *pass) error {
+	if p.paused {
+		return nil
+	}
 	if p.want == gone {
 		return r.deleteAbsent(ctx, p)
 	}

@@ -29,6 +29,8 @@ const (
 	reasonRejected          = "Rejected"          // the API server refuses the object
 	reasonRestarting        = "Restarting"        // the ended object goes before the new one comes
 	reasonTerminating       = "Terminating"       // an object of the name is still going
+	reasonPaused            = "Paused"            // by orchestrationPaused or an annotation: nothing is changed
+	reasonKept              = "KeptByPolicy"      // SYNC_POLICY forbids what would have to be done
 	reasonMoving            = "Moving"            // the new object is not running yet
 	reasonMoveTimedOut      = "MoveTimedOut"      // taken back to the element before
 	reasonRemoving          = "Removing"          // ordered away, the object is going

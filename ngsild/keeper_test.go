@@ -310,19 +310,33 @@ func TestBackOff(t *testing.T) {
 	if diff := cmp.Diff(want, waits); diff != "" {
 		t.Errorf("waits (-want +got):\n%s", diff)
 	}
-	k.proveDelivery(t, pause)
 }
 
-// proveDelivery: being active is no proof for one that was paused for failing,
-// a notification that arrived is.
-func (k *kept) proveDelivery(t *testing.T, pause func(*Subscription)) {
-	t.Helper()
-	report := k.check(t)
-	expect(t, report, false, false, "active", "active")
-	k.broker.change(componentsID, func(s *Subscription) { s.Notification.LastSuccess = "2026-11-22T03:00:00.000Z" })
-	expect(t, k.check(t), false, true, "active", "active")
-	k.broker.change(componentsID, pause)
-	expect(t, k.check(t), true, true, "repaired: paused", "active")
+// TestProof: being active for a while is no proof for a subscription that was
+// paused for failing. A notification that arrived is, and so is a long time.
+func TestProof(t *testing.T) {
+	t.Parallel()
+	no := false
+	for name, prove := range map[string]func(k *kept){
+		"delivered": func(k *kept) {
+			k.broker.change(componentsID, func(s *Subscription) { s.Notification.LastSuccess = "2026-11-22T03:00:00.000Z" })
+		},
+		"ten minutes": func(k *kept) { k.now = k.now.Add(10 * time.Minute) },
+	} {
+		k := settled(t)
+		for range manyRepairs {
+			k.broker.change(componentsID, func(s *Subscription) { s.IsActive, s.Status = &no, "paused" })
+			k.now = k.now.Add(20 * time.Second)
+			k.check(t)
+		}
+		k.now = k.now.Add(5 * time.Minute)
+		expect(t, k.check(t), false, false, "active", "active")
+		prove(k)
+		expect(t, k.check(t), false, true, "active", "active")
+		if t.Failed() {
+			t.Fatalf("in case %q", name)
+		}
+	}
 }
 
 // TestAnotherReason starts a new count, and so does a repair that lasted.
@@ -406,7 +420,8 @@ func TestChangeIsOwed(t *testing.T) {
 	}
 	expect(t, report, true, false, "created: gone", "unknown: format")
 	k.broker.refuse = nil
-	expect(t, k.check(t), true, true, "active", "repaired: format")
+	k.broker.change(elementsID, func(s *Subscription) { s.Notification.Format = "normalized" })
+	expect(t, k.check(t), true, true, "active", "active")
 	expect(t, k.check(t), false, true, "active", "active")
 }
 

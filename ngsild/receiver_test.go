@@ -280,6 +280,22 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
+// TestListensLate: the broker sends all of a body before it listens, so even
+// one that is not wanted has to be read.
+func TestListensLate(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat(" ", 8<<20)
+	for name, request := range map[string]string{
+		"too large":  notify(large, jsonType, withSecret),
+		"media type": notify(large, withSecret),
+	} {
+		in := newInbox(t, 1<<20)
+		if got := in.exchange(t, request); got != "204 Date" {
+			t.Errorf("%s: answer %s", name, got)
+		}
+	}
+}
+
 // TestIncomplete: a body that does not come, or breaks off, is answered within
 // the time that the broker waits.
 func TestIncomplete(t *testing.T) {
