@@ -44,10 +44,7 @@ func (r *reconciler) hold(p *pass, attrs map[string]any) time.Duration {
 	if busy := since.Add(holdNext); r.queue.Len() > r.cfg.Workers && busy.After(due) {
 		due = busy // objects come before the reports of passing states
 	}
-	if wait := due.Sub(now); wait > 0 {
-		return min(wait, holdFirst)
-	}
-	return 0
+	return max(due.Sub(now), 0)
 }
 
 // foreignReport says whether all that differs is a report of somebody else in

@@ -30,6 +30,8 @@ func (r *reconciler) observe(p *pass) {
 	switch {
 	case p.problem != nil:
 		s.Phase, s.Reason, s.Message = p.problem.phase, p.problem.reason, p.problem.message
+	case main == nil && p.want == wanted && p.paused:
+		s.Phase, s.Reason, s.Message = mapping.Pending, reasonPaused, "there is no resource yet"
 	case main == nil && p.want == wanted:
 		s.Phase, s.Reason, s.Message = mapping.Progressing, reasonAccepted, "the resource was accepted"
 	case main == nil && p.want == ended:
