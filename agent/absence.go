@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -27,18 +30,13 @@ type guard struct {
 
 	mu      sync.Mutex
 	waiting map[ngsild.EntityID]int // objects that would go, by entity
-	went    []deletion
+	went    map[types.UID]time.Time // objects that went, and when
 	shut    bool
-}
-
-type deletion struct {
-	at      time.Time
-	objects int
 }
 
 func newGuard(cfg *Config, objects func() int, now func() time.Time, log *slog.Logger) *guard {
 	return &guard{maxPercent: cfg.PruneMaxPercent, least: cfg.PruneMin, objects: objects, now: now, log: log,
-		waiting: map[ngsild.EntityID]int{}}
+		waiting: map[ngsild.EntityID]int{}, went: map[types.UID]time.Time{}}
 }
 
 // admit says whether the objects of an absent entity may go now. It must be
@@ -52,13 +50,9 @@ func (g *guard) admit(id ngsild.EntityID, objects int) bool {
 	for _, n := range g.waiting {
 		would += n
 	}
-	for len(g.went) > 0 && g.now().Sub(g.went[0].at) > guardWindow {
-		g.went = g.went[1:]
-	}
-	for _, d := range g.went {
-		would += d.objects
-		total += d.objects
-	}
+	maps.DeleteFunc(g.went, func(_ types.UID, at time.Time) bool { return g.now().Sub(at) > guardWindow })
+	would += len(g.went)
+	total += len(g.went)
 	limit := max(total*g.maxPercent/100, g.least)
 	shut := would > limit
 	if shut && !g.shut {
@@ -78,11 +72,26 @@ func (g *guard) expect(id ngsild.EntityID, objects int) {
 	g.waiting[id] = objects
 }
 
-func (g *guard) deleted(id ngsild.EntityID) {
+func (g *guard) deleted(id ngsild.EntityID, objects ...types.UID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.went = append(g.went, deletion{g.now(), g.waiting[id]})
+	for _, uid := range objects {
+		g.went[uid] = g.now()
+	}
 	delete(g.waiting, id)
+}
+
+// left is what of live is not on its way out already: the watch may be late.
+func (g *guard) left(live []*llo.Live) []*llo.Live {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var left []*llo.Live
+	for _, l := range live {
+		if _, went := g.went[l.UID]; !went && !l.Deleting {
+			left = append(left, l)
+		}
+	}
+	return left
 }
 
 // returned takes an entity off the list of the missing.
@@ -125,7 +134,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		}
 		return nil
 	}
-	if r.cfg.SyncPolicy != syncAll {
+	if live = r.guard.left(live); len(live) == 0 || r.cfg.SyncPolicy != syncAll {
 		return nil
 	}
 	if !r.guard.admit(p.id, len(live)) {
@@ -147,10 +156,18 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 	}
 	if !r.cfg.DryRun {
 		r.log.Info("deleted the objects of an entity that is gone", "entity", p.id, "objects", len(live))
-		r.guard.deleted(p.id)
+		r.guard.deleted(p.id, uids(live)...)
 	}
 	p.wake(time.Minute)
 	return nil
+}
+
+func uids(live []*llo.Live) []types.UID {
+	out := make([]types.UID, 0, len(live))
+	for _, l := range live {
+		out = append(out, l.UID)
+	}
+	return out
 }
 
 // proveAbsent returns nil, nil when the broker has proved that it does not hold

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
@@ -38,7 +41,7 @@ func TestGuard(t *testing.T) {
 				for i := range try.n {
 					id := ngsild.EntityID(fmt.Sprintf("%d-%d", round, i))
 					if g.admit(id, 1) {
-						g.deleted(id)
+						g.deleted(id, types.UID(id))
 						left--
 						admitted++
 					}
@@ -70,5 +73,20 @@ func TestGuardHoldsAllWhenAllAreMissingAtOnce(t *testing.T) {
 	}
 	if !g.admit("49", 1) {
 		t.Error("five missing of 50 may not go after the others came back")
+	}
+}
+
+func TestGuardCountsAnObjectOnce(t *testing.T) {
+	t.Parallel()
+	g := newGuard(&Config{PruneMaxPercent: 20, PruneMin: 2}, func() int { return 5 }, func() time.Time { return epoch }, slog.New(slog.DiscardHandler))
+	gone, there := &llo.Live{UID: "gone"}, &llo.Live{UID: "there"}
+	g.admit("a", 1)
+	g.deleted("a", gone.UID)
+	if left := g.left([]*llo.Live{gone, there, {UID: "finalizer", Deleting: true}}); len(left) != 1 || left[0] != there {
+		t.Errorf("left to delete: %v; want only what neither went nor goes", left)
+	}
+	g.deleted("a", gone.UID) // a second pass before the watch told
+	if !g.admit("b", 1) {
+		t.Error("one deletion counts twice")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -104,12 +105,12 @@ func listMappings(names []string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range set.Names() {
-		if _, err := fmt.Fprintln(w, name); err != nil {
-			return err
-		}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tPRIORITY\tKINDS\tFILE\tDESCRIPTION")
+	for _, m := range set.Mappings() {
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\n", m.Name, m.Priority, strings.Join(m.Kinds, ","), m.File, m.Description)
 	}
-	return nil
+	return table.Flush()
 }
 
 func mappingTestCommand() *cobra.Command {

@@ -180,7 +180,7 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 		}
 		return nil
 	}
-	if v, ok := r.tracker.get(p.id); !ok || v.version != p.version {
+	if r.tracker.version(p.id) != p.version {
 		return errSuperseded // never report from older knowledge than the last notification
 	}
 	if r.cfg.DryRun {
@@ -210,7 +210,7 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 	texts := written(attrs)
 	r.tracker.update(p.id, func(rec *record) {
 		if rec.version == p.version {
-			rec.entity = p.entity
+			rec.entity = pack(p.entity)
 		}
 		rec.wrote, rec.wroteAt, rec.heard = texts, r.now(), r.now()
 		rec.heldSince, rec.correctable = time.Time{}, false

@@ -87,12 +87,16 @@ func actionAttribute(service *ngsild.Entity, word string) map[string]any {
 	return map[string]any{"type": "Property", "value": word}
 }
 
+// componentsOf are the components of a service as they were last heard of,
+// packed.
 func (r *reconciler) componentsOf(service ngsild.EntityID) []ngsild.Entity {
 	var out []ngsild.Entity
 	for _, id := range r.links.components(service) {
-		if v, ok := r.tracker.get(id); ok && v.known && !v.absent && serviceOf(&v.entity) == service {
-			out = append(out, v.entity)
-		}
+		r.tracker.update(id, func(rec *record) {
+			if rec.known && !rec.absent && serviceOf(&rec.entity) == service {
+				out = append(out, rec.entity)
+			}
+		})
 	}
 	return out
 }

@@ -19,17 +19,17 @@ type tracker struct {
 
 // record is what is known of one component.
 type record struct {
-	entity  ngsild.Entity
-	known   bool      // entity holds what was notified, listed or read
-	told    time.Time // notifiedAt of the newest notification, by the broker's clock
-	heard   time.Time // when anything of it last reached us, or we wrote it, by our clock
-	version uint64    // grows with everything heard
-	doubt   bool      // the broker must be read before acting
-	absent  bool      // a notice or a list says that it is gone: to be proved
-	order   order     // seen and not yet carried out
-	orderAt time.Time // when the newest order was notified
-	waiting time.Time // notifiedAt of the oldest notification not yet acted on
-	owed    time.Time // the same, until the end that it led to is reported
+	entity  ngsild.Entity // packed
+	known   bool          // entity holds what was notified, listed or read
+	told    time.Time     // notifiedAt of the newest notification, by the broker's clock
+	heard   time.Time     // when anything of it last reached us, or we wrote it, by our clock
+	version uint64        // grows with everything heard
+	doubt   bool          // the broker must be read before acting
+	absent  bool          // a notice or a list says that it is gone: to be proved
+	order   order         // seen and not yet carried out
+	orderAt time.Time     // when the newest order was notified
+	waiting time.Time     // notifiedAt of the oldest notification not yet acted on
+	owed    time.Time     // the same, until the end that it led to is reported
 
 	wrote       map[string]string // what we last wrote, per attribute, as text
 	wroteAt     time.Time
@@ -79,7 +79,7 @@ type view struct {
 	id ngsild.EntityID
 }
 
-// get returns a copy of the record; its entity's attributes must not be changed.
+// get returns a copy of the record, with its entity unpacked.
 func (t *tracker) get(id ngsild.EntityID) (view, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,7 +87,19 @@ func (t *tracker) get(id ngsild.EntityID) (view, bool) {
 	if !ok {
 		return view{id: id}, false
 	}
-	return view{record: *r, id: id}, true
+	v := view{record: *r, id: id}
+	v.entity = unpack(r.entity)
+	return v, true
+}
+
+// version says how much was heard of an entity; see record.
+func (t *tracker) version(id ngsild.EntityID) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.records[id]; ok {
+		return r.version
+	}
+	return 0
 }
 
 func (t *tracker) record(id ngsild.EntityID) *record {
@@ -120,6 +132,7 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	if o := orderOf(e.Enum(attrStatus)); o != none && at.After(r.orderAt) {
 		r.order, r.orderAt = o, at
 	}
+	e = pack(e)
 	if malformed(&e, r.wrote) {
 		r.absent, r.doubt = false, true
 		return true
@@ -179,7 +192,7 @@ func (r *record) take(e ngsild.Entity, asked time.Time) {
 	if o := orderOf(e.Enum(attrStatus)); o != none {
 		r.order = o
 	}
-	r.entity, r.known, r.doubt, r.absent = e, true, false, false
+	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false
 	r.heard = asked
 	r.version++
 }
@@ -266,7 +279,7 @@ func attributeDiffers(a, b *ngsild.Entity, name string, wrote map[string]string)
 		return false
 	}
 	was, is := a.Attrs[name], b.Attrs[name]
-	if a.Has(name) == b.Has(name) && ngsild.Equal(was.Value, is.Value) {
+	if a.Has(name) == b.Has(name) && sameValue(was.Value, is.Value) {
 		return false
 	}
 	if text, ours := wrote[name]; ours && (attributeText(b, name) == text || attributeText(a, name) == text) {
@@ -280,8 +293,8 @@ func attributeDiffers(a, b *ngsild.Entity, name string, wrote map[string]string)
 
 // sameReports compares what attributeDiffers leaves out.
 func sameReports(a, b *ngsild.Entity) bool {
-	return ngsild.Equal(a.Attrs[attrStatus].Value, b.Attrs[attrStatus].Value) &&
-		ngsild.Equal(a.Attrs[attrDeployment].Value, b.Attrs[attrDeployment].Value)
+	return sameValue(a.Attrs[attrStatus].Value, b.Attrs[attrStatus].Value) &&
+		sameValue(a.Attrs[attrDeployment].Value, b.Attrs[attrDeployment].Value)
 }
 
 // attributeText is the text form in which record.wrote keeps a written attribute.

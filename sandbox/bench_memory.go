@@ -55,7 +55,7 @@ func (r *rig) grow(ctx context.Context, components []json.RawMessage) (int64, er
 		return 0, err
 	}
 	resident, err := r.resident(ctx)
-	r.log.Info("memory", "added", len(components), "duration", took, "resident", resident)
+	r.log.Info("memory", "added", len(components), "duration", took.clock, "resident", resident)
 	return resident, err
 }
 

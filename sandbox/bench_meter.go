@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
-
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/hlo-agent/hlo-agent/sandbox/broker"
 	"github.com/hlo-agent/hlo-agent/sandbox/kube"
@@ -40,7 +40,7 @@ func resourcesByKind() (map[string]schema.GroupVersionResource, error) {
 	}
 	found := map[string]schema.GroupVersionResource{}
 	for i, crd := range crds {
-		kind, _ := crd.Object["spec"].(map[string]any)["names"].(map[string]any)["kind"].(string)
+		kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
 		found[kind] = resources[i]
 	}
 	return found, nil

@@ -12,12 +12,11 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hlo-agent/hlo-agent/sandbox/broker"
 	"github.com/hlo-agent/hlo-agent/sandbox/kube"
@@ -120,7 +119,7 @@ func (r *rig) prepare() error {
 	}
 	running, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	r.broker, r.brokerURL = broker.New(broker.Options{Log: r.log}), "http://"+l.Addr().String()
+	r.broker, r.brokerURL = broker.New(broker.Options{}), "http://"+l.Addr().String()
 	r.group.Go(func() error { return r.broker.Serve(running, l) })
 	r.settings = map[string]string{"CB_URL": r.brokerURL, "KUBECONFIG": kubeconfig, "DOMAIN_ID": "*"}
 	for _, name := range []string{"LISTEN_ADDR", "OPS_ADDR"} {

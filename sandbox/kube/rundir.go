@@ -43,7 +43,7 @@ func claimRunDir(ctx context.Context, root string) (*runDir, error) {
 	}
 	for port := firstPort; port <= lastPort; port++ {
 		path := filepath.Join(root, strconv.Itoa(port))
-		if _, err := os.Lstat(path); err == nil || false {
+		if _, err := os.Lstat(path); err == nil || !portFree(port) {
 			continue
 		}
 		if err := os.Mkdir(path, 0o700); err != nil {

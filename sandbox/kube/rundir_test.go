@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,33 @@ func TestClaimRunDir(t *testing.T) {
 		t.Errorf("released folder: %v, want it gone", err)
 	}
 	if err := second.release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClaimRunDirAvoidsATakenPort(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "run")
+	free, err := claimRunDir(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", loopback(free.port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := free.release(); err != nil {
+		t.Fatal(err)
+	}
+	other, err := claimRunDir(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other.port == free.port {
+		t.Errorf("port %d is taken, and given", other.port)
+	}
+	if err := other.release(); err != nil {
 		t.Fatal(err)
 	}
 }
