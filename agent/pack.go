@@ -20,6 +20,9 @@ func pack(e ngsild.Entity) ngsild.Entity {
 	for name, a := range e.Attrs {
 		switch value := a.Value.(type) {
 		case []any, map[string]any:
+			if name == attrStatus || name == attrElement || name == attrService {
+				break // looked at while packed
+			}
 			if text, err := json.Marshal(value); err == nil {
 				a.Value = packed(text)
 			}

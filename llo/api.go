@@ -20,8 +20,13 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// callTimeout bounds every request but a watch, on both sides.
-const callTimeout = 30 * time.Second
+// callTimeout bounds a request for one object, on both sides; listTimeout a page of
+// a list, which holds everything where the API server has it in memory. A watch is
+// bounded by the Reflector.
+const (
+	callTimeout = 30 * time.Second
+	listTimeout = 5 * time.Minute
+)
 
 // api sends requests and observes them. It repeats none: when to try again is
 // decided by the caller.
@@ -89,8 +94,16 @@ func (a *api) build(r request) *rest.Request {
 // do sends r and gives the body of the answer. Where the API server explains an
 // error, that is an apierrors.APIStatus.
 func (a *api) do(ctx context.Context, r request) ([]byte, error) {
+	call := a.build(r)
+	if r.verb == "list" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, listTimeout)
+		defer cancel()
+	} else {
+		call = call.Timeout(callTimeout)
+	}
 	began, code := time.Now(), 0
-	result := a.build(r).Timeout(callTimeout).Do(ctx)
+	result := call.Do(ctx)
 	result.StatusCode(&code)
 	a.observe(r.verb, r.kind, code, time.Since(began))
 	if err := result.Error(); err != nil {

@@ -24,6 +24,8 @@ func (t *target) same(now *sighting) bool {
 	if err != nil {
 		return false // then writing it says why
 	}
+	delete(body, "apiVersion") // the items of a list come without
+	delete(body, "kind")
 	if !contains(now.content(), body) && !owned(body, fields) {
 		return false
 	}
@@ -66,14 +68,41 @@ func contains(live, want any) bool {
 			return false
 		}
 		for i := range want {
-			// Both ways: in a list that is ours nobody else adds anything.
-			if !contains(live[i], want[i]) || !contains(want[i], live[i]) {
+			if !equal(live[i], want[i]) {
 				return false
 			}
 		}
 		return true
 	}
 	return equalScalars(live, want)
+}
+
+// equal is contains both ways: in a list that is ours nobody else adds anything.
+func equal(a, b any) bool {
+	if isEmpty(a) || isEmpty(b) {
+		return isEmpty(a) && isEmpty(b)
+	}
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok {
+			return false
+		}
+		for key := range a {
+			if !equal(a[key], b[key]) {
+				return false
+			}
+		}
+		for key, value := range b {
+			if _, seen := a[key]; !seen && !isEmpty(value) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		return contains(a, b)
+	}
+	return equalScalars(a, b)
 }
 
 func isEmpty(value any) bool {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -119,7 +121,10 @@ func TestEventsLostWhileTheAPIServerIsAwayAreSeenAfterwards(t *testing.T) {
 
 func TestAPIServerThatIsDownAtStart(t *testing.T) {
 	w := newWorld(t)
-	w.wire.breakWith(func(*http.Request) error { return errCut }, nil)
+	var port atomic.Int64
+	w.wire.breakWith(func(*http.Request) error {
+		return fmt.Errorf("read tcp 10.0.0.1:%d: connection reset", port.Add(1))
+	}, nil)
 	c, stop := w.start()
 	defer stop()
 	eventually(t, "tried", func() bool { return len(w.wire.requests()) >= 3 })
@@ -140,10 +145,24 @@ func TestAPIServerThatIsDownAtStart(t *testing.T) {
 }
 
 func TestRunEndsWhileTheAPIServerRefuses(t *testing.T) {
-	w := newWorld(t)
-	c, stop := w.start(func(cfg *llo.Config) { cfg.REST.Host = "https://127.0.0.1:1" })
-	eventually(t, "tried", func() bool { return strings.Contains(fmt.Sprint(c.KindState(k8sKind)), "refused") })
-	stop() // reports an error when it takes long
+	for name, refuse := range map[string]func(*http.Request) bool{
+		"everything":           func(*http.Request) bool { return true },
+		"lists and watches":    func(r *http.Request) bool { return strings.Contains(r.URL.Path, "namespaces") },
+		"watches after a list": func(r *http.Request) bool { return r.URL.Query().Has("watch") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.wire.breakWith(func(r *http.Request) error {
+				if !refuse(r) {
+					return nil
+				}
+				return syscall.ECONNREFUSED
+			}, nil)
+			c, stop := w.start()
+			eventually(t, "tried", func() bool { return strings.Contains(fmt.Sprint(c.KindState(k8sKind)), "refused") })
+			stop() // reports an error when it takes long
+		})
+	}
 }
 
 func TestRestartWritesNothing(t *testing.T) {
@@ -181,6 +200,50 @@ func TestRestartWritesNothing(t *testing.T) {
 	w.merge(deployKind, "d", "llo", `{"status":{"observedGeneration":2}}`, "status")
 	w.apply(second, w.deployment("d"), llo.ActionNone)
 	w.wire.wantWrites(t, 0)
+}
+
+// TestListsThatAreNotStreamed: as of an API server that cannot, page after page.
+func TestListsThatAreNotStreamed(t *testing.T) {
+	w := newWorld(t)
+	change := func(cfg *llo.Config) { cfg.Kinds = []schema.GroupVersionKind{k8sKind, deployKind, configKind} }
+	objects := []*unstructured.Unstructured{w.deployment("d"), w.configMap("c"), w.component("a"), w.component("b")}
+	first, stop := w.start(change)
+	eventually(t, "ready", first.Ready)
+	for _, o := range objects {
+		w.apply(first, o, llo.ActionCreated)
+	}
+	stop()
+	w.others("someone", w.component("theirs"))
+
+	w.wire.breakWith(func(r *http.Request) error {
+		query := r.URL.Query()
+		if query.Has("sendInitialEvents") {
+			return errCut
+		}
+		if r.Method == http.MethodGet && !query.Has("watch") && query.Has("resourceVersion") {
+			query.Set("limit", "1")
+			query.Del("resourceVersion") // only then the API server gives pages
+			r.URL.RawQuery = query.Encode()
+		}
+		return nil
+	}, nil)
+	w.wire.reset()
+	second := w.run(change)
+	if got := len(second.All()); got != len(objects) {
+		t.Errorf("%d objects found again, want %d", got, len(objects))
+	}
+	if _, _, ok := second.Holder(w.key("theirs")); !ok {
+		t.Errorf("a foreign object was not listed")
+	}
+	for _, o := range objects {
+		w.apply(second, o, llo.ActionNone)
+	}
+	w.wire.wantWrites(t, 0)
+	if pages := strings.Count(fmt.Sprint(w.wire.requests()), "?continue="); pages == 0 {
+		t.Errorf("%d pages more: %q", pages, w.wire.requests())
+	}
+	w.caught(second, w.merge(deployKind, "d", "someone", `{"spec":{"replicas":3}}`))
+	w.apply(second, w.deployment("d"), llo.ActionUpdated)
 }
 
 func (w *world) deployment(name string) *unstructured.Unstructured {

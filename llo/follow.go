@@ -3,8 +3,10 @@ package llo
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -132,10 +134,23 @@ func (f *follower) follows() {
 func (f *follower) note(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.err == nil || f.err.Error() != err.Error() {
+	if f.err == nil || !alike(f.err, err) {
 		f.kind.cluster.log.Warn("not following", "kind", f.kind.gvk.Kind, "namespace", f.namespace, "err", err)
 	}
 	f.err = err
+}
+
+// alike compares what errors say, numbers left out: ports differ at every attempt.
+func alike(a, b error) bool {
+	text := func(err error) string {
+		return strings.Map(func(r rune) rune {
+			if unicode.IsDigit(r) {
+				return -1
+			}
+			return r
+		}, err.Error())
+	}
+	return text(a) == text(b)
 }
 
 func (f *follower) state() error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 )
@@ -59,7 +57,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
-	admin, err := dynamic.NewForConfig(rest.CopyConfig(server(t)))
+	admin, err := dynamic.NewForConfig(server(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +74,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) config() llo.Config {
-	config := rest.CopyConfig(server(w.t))
+	config := server(w.t)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &tap{wire: w.wire, next: next} })
 	return llo.Config{
 		REST: config, Owner: "agent-1", Manager: "hlo-agent/agent-1",
@@ -260,5 +258,3 @@ func (w *world) caught(c *cluster, o *unstructured.Unstructured) *llo.Live {
 	})
 	return live
 }
-
-func TestMain(m *testing.M) { os.Exit(withServer(m)) }

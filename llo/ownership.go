@@ -18,14 +18,14 @@ func owned(want map[string]any, sets []string) bool {
 	var trees []map[string]any
 	for _, set := range sets {
 		var tree map[string]any
-		if json.Unmarshal([]byte(set), &tree) == nil {
+		if json.Unmarshal([]byte(set), &tree) == nil && len(tree) > 0 {
 			trees = append(trees, tree)
 		}
 	}
-	// The identity of an object is nobody's field.
 	want = maps.Clone(want)
-	delete(want, "apiVersion")
-	delete(want, "kind")
+	for _, identity := range []string{"apiVersion", "kind"} { // nobody's fields
+		delete(want, identity)
+	}
 	if metadata, ok := want["metadata"].(map[string]any); ok {
 		metadata = maps.Clone(metadata)
 		delete(metadata, "name")

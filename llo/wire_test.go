@@ -3,16 +3,20 @@ package llo_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // wire counts what goes to the API server, and can break it.
 type wire struct {
+	reading       atomic.Int64 // how many watches are being read just now
 	mu            sync.Mutex
 	sent          []string // method and path, in order
 	before, after func(*http.Request) error
@@ -70,7 +74,11 @@ func (w *wire) watched(body io.ReadCloser) io.ReadCloser {
 	return b
 }
 
+// Read is slow to notice that it was closed, so that those who do not wait for it
+// are seen.
 func (b *watched) Read(p []byte) (int, error) {
+	b.wire.reading.Add(1)
+	defer b.wire.reading.Add(-1)
 	n, err := b.ReadCloser.Read(p)
 	b.wire.mu.Lock()
 	gate := b.wire.gate
@@ -79,8 +87,11 @@ func (b *watched) Read(p []byte) (int, error) {
 		select {
 		case <-gate:
 		case <-b.ended:
-			return 0, io.ErrUnexpectedEOF
+			err = io.ErrUnexpectedEOF
 		}
+	}
+	if err != nil {
+		<-time.After(20 * time.Millisecond)
 	}
 	return n, err
 }
@@ -179,5 +190,15 @@ func failOnce(sort string) func(*http.Request) error {
 			once.Do(func() { err = errCut })
 		}
 		return err
+	}
+}
+
+// observer makes an Observe of a function that takes all it is told as one text.
+func observer(f func(what string)) func(verb, kind string, code int, d time.Duration) {
+	return func(verb, kind string, code int, d time.Duration) {
+		if d < 0 {
+			code = -1
+		}
+		f(fmt.Sprintf("%s %s %d", verb, kind, code))
 	}
 }

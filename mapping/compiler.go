@@ -10,15 +10,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	// FormatVersion is the apiVersion of mapping files.
-	FormatVersion = "hlo-agent.github.io/v1alpha1"
-	formatKind    = "Mapping"
-)
-
 // definition is a compiled mapping. It is immutable.
 type definition struct {
 	name, file   string
+	description  string
 	shipped      bool
 	line, column int // of the name
 	priority     int
@@ -56,40 +51,20 @@ var wordPattern = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 func (c *compiler) definition(root *yaml.Node) *definition {
 	c.mapping = &definition{file: c.doc.file, line: root.Line, column: root.Column}
 	c.known = vocabulary()
-	if root.Kind != yaml.MappingNode {
-		c.doc.problem(root, "", "want a map, got %s", nodeName(root))
+	top := c.doc.header(root, formatKind)
+	if top == nil {
 		return c.mapping
 	}
-	top := c.doc.fields(root, "", "apiVersion", "kind", "metadata", "spec")
-	if version := c.doc.required(top["apiVersion"], root, "apiVersion"); version != FormatVersion && version != "" {
-		c.doc.problem(top["apiVersion"], "apiVersion", "is %q: write %q", version, FormatVersion)
+	c.mapping.name, c.mapping.description = c.doc.metadata(root, top["metadata"])
+	if name := c.doc.nameNode(top["metadata"]); name != nil {
+		c.mapping.line, c.mapping.column = name.Line, name.Column
 	}
-	if kind := c.doc.required(top["kind"], root, "kind"); kind != formatKind && kind != "" {
-		c.doc.problem(top["kind"], "kind", "is %q: write %q", kind, formatKind)
-	}
-	c.metadata(root, top["metadata"])
 	if top["spec"] == nil {
 		c.doc.problem(root, "spec", "is missing")
 		return c.mapping
 	}
 	c.spec(top["spec"])
 	return c.mapping
-}
-
-func (c *compiler) metadata(root, n *yaml.Node) {
-	if n == nil {
-		c.doc.problem(root, "metadata", "is missing")
-		return
-	}
-	fields := c.doc.fields(n, "metadata", "name", "description")
-	c.mapping.name = c.doc.required(fields["name"], n, "metadata.name")
-	c.doc.text(fields["description"], "metadata.description")
-	if name := fields["name"]; name != nil {
-		c.mapping.line, c.mapping.column = name.Line, name.Column
-		if problem := nameProblem(c.mapping.name, maxLabelLength); problem != "" && c.mapping.name != "" {
-			c.doc.problem(name, "metadata.name", "%s", problem)
-		}
-	}
 }
 
 func (c *compiler) spec(n *yaml.Node) {

@@ -8,6 +8,8 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
 	"github.com/google/cel-go/ext"
 )
 
@@ -47,6 +49,45 @@ func environments() (render, status *cel.Env, err error) {
 		return nil, nil, fmt.Errorf("make the variables of status rules: %w", err)
 	}
 	return render, status, nil
+}
+
+// policyEnvironment is what the rules of policies are compiled in.
+func policyEnvironment() (*cel.Env, error) {
+	texts := cel.ListType(cel.StringType)
+	within := func(name string, in func(text string, addresses []string) bool) cel.EnvOption {
+		return cel.Function(name, cel.Overload(name+"_dyn_list", []*cel.Type{cel.DynType, texts}, cel.BoolType,
+			cel.BinaryBinding(func(value, list ref.Val) ref.Val { return isWithin(value, list, in) })))
+	}
+	env, err := cel.NewEnv(append(languageOptions(),
+		cel.Variable(objectVariable, entityType()), cel.Variable("value", cel.DynType), cel.Variable("field", cel.StringType),
+		cel.Variable(namespaceVariable, cel.StringType),
+		cel.Variable("registries", texts), cel.Variable("repositories", texts),
+		within("imageWithin", imageIn), within("addressWithin", addressIn),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("make the variables of policies: %w", err)
+	}
+	return env, nil
+}
+
+func policyNames() []string {
+	return []string{objectVariable, "value", "field", namespaceVariable, "registries", "repositories", "imageWithin", "addressWithin"}
+}
+
+// isWithin applies a comparison to a text and a list of texts; what is no text is not within.
+func isWithin(value, list ref.Val, in func(text string, addresses []string) bool) ref.Val {
+	text, isText := value.(types.String)
+	items, isList := list.(traits.Lister)
+	if !isList {
+		return types.MaybeNoSuchOverloadErr(list)
+	}
+	var addresses []string
+	for it := items.Iterator(); it.HasNext() == types.True; {
+		if address, isText := it.Next().(types.String); isText {
+			addresses = append(addresses, string(address))
+		}
+	}
+	return types.Bool(isText && in(string(text), addresses))
 }
 
 // languageOptions hold nothing that reads the clock, draws lots or depends on the order of a map.

@@ -33,6 +33,7 @@ const (
 	ReasonNoObjects           = "NoObjects"           // the mapping renders nothing
 	ReasonDuplicateObject     = "DuplicateObject"     // the mapping renders one object twice
 	ReasonTooLarge            = "TooLarge"            // the rendered objects are too large
+	ReasonPolicyDenied        = "PolicyDenied"        // the policy does not allow what was rendered
 )
 
 // Error says why a component cannot be rendered. Message is complete in itself, a single line, and

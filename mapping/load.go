@@ -62,14 +62,41 @@ func Load(sources ...Source) (*Set, error) {
 	return set, nil
 }
 
-// Lint is what Load would find wrong.
+// Lint is what Load would find wrong and, of files that begin with a policy, LoadPolicy.
 func Lint(sources ...Source) Problems {
-	_, err := Load(sources...)
-	var problems Problems
-	if err != nil && !errors.As(err, &problems) {
-		return Problems{{Message: oneLine(err.Error())}}
+	var mappings, policies []Source
+	for _, source := range sources {
+		if holdsPolicy(source) {
+			policies = append(policies, source)
+		} else {
+			mappings = append(mappings, source)
+		}
 	}
-	return problems
+	_, err := Load(mappings...)
+	var policyErr error
+	if len(policies) > 0 {
+		_, policyErr = LoadPolicy(policies...)
+	}
+	var all Problems
+	for _, err := range []error{err, policyErr} {
+		var problems Problems
+		if err != nil && !errors.As(err, &problems) {
+			problems = Problems{{Message: oneLine(err.Error())}}
+		}
+		all = append(all, problems...)
+	}
+	all.sort()
+	return all
+}
+
+// holdsPolicy reports a source whose first document is a policy.
+func holdsPolicy(source Source) bool {
+	if len(source.Data) > maxFile {
+		return false
+	}
+	var first struct{ Kind yaml.Node }
+	err := yaml.NewDecoder(bytes.NewReader(source.Data)).Decode(&first)
+	return err == nil && first.Kind.Value == policyKind
 }
 
 // Kinds are the kinds of objects that the set can render, sorted. The caller owns the slice.
@@ -97,34 +124,42 @@ func compileAll(sources []Source) ([]*definition, Problems, error) {
 }
 
 func compileSource(source Source, render, status *cel.Env) ([]*definition, Problems) {
-	if len(source.Data) > maxFile {
-		return nil, Problems{{source.Name, 1, 1, "", fmt.Sprintf("the file is larger than %d bytes", maxFile)}}
-	}
-	doc := &document{file: source.Name, lines: strings.Split(string(source.Data), "\n")}
 	var mappings []*definition
-	for decoder := yaml.NewDecoder(bytes.NewReader(source.Data)); ; {
-		var root yaml.Node
-		err := decoder.Decode(&root)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			line, message := yamlError(err)
-			doc.problemAt(line, 1, "", "%s", message)
-			break
-		}
-		if len(root.Content) == 0 || root.Content[0].Tag == "!!null" {
-			continue
-		}
+	doc := eachDocument(source, func(doc *document, root *yaml.Node) {
 		c := &compiler{doc: doc, render: render, status: status}
-		m := c.definition(root.Content[0])
+		m := c.definition(root)
 		m.shipped = source.Shipped
 		mappings = append(mappings, m)
-	}
+	})
 	if len(mappings) == 0 && len(doc.problems) == 0 {
 		doc.problemAt(1, 1, "", "the file holds no mapping")
 	}
 	return mappings, doc.problems
+}
+
+// eachDocument reads the YAML documents of a source; empty ones are left out.
+func eachDocument(source Source, visit func(doc *document, root *yaml.Node)) *document {
+	doc := &document{file: source.Name}
+	if len(source.Data) > maxFile {
+		doc.problemAt(1, 1, "", "the file is larger than %d bytes", maxFile)
+		return doc
+	}
+	doc.lines = strings.Split(string(source.Data), "\n")
+	for decoder := yaml.NewDecoder(bytes.NewReader(source.Data)); ; {
+		var root yaml.Node
+		err := decoder.Decode(&root)
+		if errors.Is(err, io.EOF) {
+			return doc
+		}
+		if err != nil {
+			line, message := yamlError(err)
+			doc.problemAt(line, 1, "", "%s", message)
+			return doc
+		}
+		if len(root.Content) > 0 && root.Content[0].Tag != "!!null" {
+			visit(doc, root.Content[0])
+		}
+	}
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
