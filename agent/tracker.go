@@ -129,7 +129,7 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		r.absent = true
 		return true
 	}
-	if o := orderOf(e.Enum(attrStatus)); o != none && at.After(r.orderAt) {
+	if o := orderOf(e.Enum(attrStatus)); o != none && !at.Before(r.orderAt) { // of two in one notification the later stays
 		r.order, r.orderAt = o, at
 	}
 	e = pack(e)
