@@ -53,7 +53,7 @@ type replay struct {
 }
 
 const (
-	captureSpeedup = 5                // of delays in receivers
+	captureSpeedup = 2                // of delays in receivers
 	patience       = 10 * time.Second // for a notification that must come
 )
 
@@ -71,7 +71,7 @@ func newReplay(t *testing.T, name string) *replay {
 	o := captureOptions(name)
 	o.Now = func() time.Time { return time.Unix(0, r.clock.Load()) }
 	r.broker = New(o)
-	r.broker.notify = timing{inTime: 1100 * time.Millisecond, giveUp: 1200 * time.Millisecond, next: 100 * time.Millisecond}
+	r.broker.notify = timing{inTime: 3400 * time.Millisecond, giveUp: 3450 * time.Millisecond, next: 500 * time.Millisecond}
 	r.broker.dial = r.dial
 	r.address = serve(t, r.broker)
 	return r
