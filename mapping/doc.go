@@ -10,6 +10,10 @@
 // attributes are values of the expression language and never become text of a template or of an
 // expression, so that none can leave the field that it was meant for.
 //
+// A Policy is asked after rendering: it refuses objects of kinds and namespaces that are not allowed, and what
+// reaches out of its pod, whichever mapping made it. Render knows nothing of it, so that a refused object can be
+// looked at.
+//
 // What is rendered may hold registry credentials in clear, because the operators of the aerOS kinds
 // read them there. They must not reach an error, a warning or a log line, so no message of this
 // package quotes the value of a variable, an argument or a credential; what the expression library says

@@ -257,6 +257,8 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
+// FuzzLoad wants -fuzzminimizetime=1x. The parser keeps what it has learned, so an input that covered something new
+// covers less the second time, and making it smaller goes on to the end of its minute, during which nothing is tried.
 func FuzzLoad(f *testing.F) {
 	sources, err := mapping.Shipped()
 	if err != nil {
