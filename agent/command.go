@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,12 +32,17 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(getenv), renderCommand(), mappingCommand(), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "hlo-agent:", indent(err.Error()))
-		return 1
+	root.AddCommand(runCommand(getenv), renderCommand(), mappingCommand(), homingCommand(), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
+	err := root.ExecuteContext(ctx)
+	var code exit
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
 	}
-	return 0
+	fmt.Fprintln(stderr, "hlo-agent:", indent(err.Error()))
+	return 1
 }
 
 func indent(s string) string { return strings.ReplaceAll(s, "\n", "\n  ") }
