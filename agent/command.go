@@ -145,7 +145,11 @@ func connect(cmd *cobra.Command, getenv func(string) string) (Config, *ngsild.Cl
 	if cfg.AgentID, err = cfg.agentID(); err != nil {
 		return cfg, nil, nil, err
 	}
-	return cfg, client, subscriptions(&cfg), nil
+	set, err := loadMappings(cfg.Mappings)
+	if err != nil {
+		return cfg, nil, nil, fmt.Errorf("MAPPINGS: %w", err)
+	}
+	return cfg, client, subscriptions(&cfg, follow(set)), nil
 }
 
 // listSubscriptions prints the wanted subscriptions. Header values are masked:

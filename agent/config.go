@@ -40,6 +40,9 @@ type Config struct {
 	Kubeconfig string   `env:"KUBECONFIG" help:"cluster to act on; default: the one that the agent runs in"`
 	Namespace  string   `env:"NAMESPACE,default=default" help:"namespace of the objects"`
 
+	Mappings []string `env:"MAPPINGS" help:"names of shipped mappings, and files or folders with others, with commas; default: those for the aerOS kinds"`
+	Policies []string `env:"POLICY" help:"files or folders with policies that add to the shipped one, or replace it"`
+
 	ResyncInterval            time.Duration `env:"RESYNC_INTERVAL,default=5m" help:"everything is listed and compared this often"`
 	DegradedResyncInterval    time.Duration `env:"DEGRADED_RESYNC_INTERVAL,default=30s" help:"the same while a subscription cannot be repaired"`
 	SubscriptionCheckInterval time.Duration `env:"SUBSCRIPTION_CHECK_INTERVAL,default=30s" help:"how often the subscriptions are looked at"`

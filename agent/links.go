@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,21 +25,60 @@ const (
 	attrService    = "service"
 )
 
-// linkTypes are the entities that rendering and ownership depend on, with the
-// attributes that do so. Everything else in them, load figures above all, is
-// neither subscribed to nor kept.
-var linkTypes = map[string][]string{
-	"InfrastructureElement": {"domain", "lowLevelOrchestrator", "hostname", "containerTechnology"},
-	"LowLevelOrchestrator":  {"domain", "orchestrationType"},
-	"NetworkPort":           {"portNumber", "number", "portProtocol", "protocol"},
-	typeService:             {"domainHandler", "actionType"},
-	typeDomain:              {"isEntrypoint"},
+// followed are the types of entities that rendering and ownership depend on,
+// with the attributes that do so; nil is all of them. Everything else in them,
+// load figures above all, is neither subscribed to nor kept.
+type followed map[string][]string
+
+// follow is what the loop itself reads of linked entities, and what the mappings do.
+func follow(set *mapping.Set) followed {
+	f := followed{
+		"InfrastructureElement": {"domain", "lowLevelOrchestrator"},
+		"LowLevelOrchestrator":  {"domain"},
+		"NetworkPort":           {},
+		typeService:             {"domainHandler", attrAction},
+		typeDomain:              {"isEntrypoint"},
+	}
+	read := set.Attributes()
+	for role, typ := range map[string]string{"element": "InfrastructureElement", "orchestrator": "LowLevelOrchestrator",
+		"port": "NetworkPort", "service": typeService, "domain": typeDomain} {
+		names, known := read[role]
+		if known && names == nil {
+			f[typ] = nil
+			continue
+		}
+		f[typ] = append(f[typ], names...)
+		slices.Sort(f[typ])
+		f[typ] = slices.Compact(f[typ])
+	}
+	return f
+}
+
+// types are the followed types, sorted.
+func (f followed) types() []string {
+	names := slices.AppendSeq([]string{}, maps.Keys(f))
+	slices.Sort(names)
+	return names
+}
+
+// attributes are all followed attributes, sorted; nil if all of some type are.
+func (f followed) attributes() []string {
+	var names []string
+	for _, typ := range f.types() {
+		if f[typ] == nil {
+			return nil
+		}
+		names = append(names, f[typ]...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // links is the cache of linked entities, and who depends on which. Safe for
 // concurrent use; a resync builds it again.
 type links struct {
 	client *ngsild.Client
+	follow followed
 	now    func() time.Time
 	fetch  chan fetchRequest
 
@@ -60,9 +100,9 @@ type fetchRequest struct {
 	done chan error
 }
 
-func newLinks(client *ngsild.Client, now func() time.Time) *links {
+func newLinks(client *ngsild.Client, follow followed, now func() time.Time) *links {
 	return &links{
-		client: client, now: now, fetch: make(chan fetchRequest),
+		client: client, follow: follow, now: now, fetch: make(chan fetchRequest),
 		entities:   map[ngsild.EntityID]*linked{},
 		dependents: map[ngsild.EntityID]map[ngsild.EntityID]struct{}{},
 		needs:      map[ngsild.EntityID][]ngsild.EntityID{},
@@ -70,9 +110,13 @@ func newLinks(client *ngsild.Client, now func() time.Time) *links {
 }
 
 // project keeps the attributes that matter.
-func project(e ngsild.Entity) ngsild.Entity {
+func (l *links) project(e ngsild.Entity) ngsild.Entity {
+	names, known := l.follow[e.Type]
+	if known && names == nil {
+		return e
+	}
 	out := ngsild.Entity{ID: e.ID, Type: e.Type, Attrs: map[string]ngsild.Attribute{}}
-	for _, name := range linkTypes[e.Type] {
+	for _, name := range names {
 		if a, ok := e.Attrs[name]; ok {
 			out.Attrs[name] = a
 		}
@@ -91,7 +135,7 @@ func (l *links) put(e ngsild.Entity, at time.Time) []ngsild.EntityID {
 	if known && !at.IsZero() && at.Before(old.told) {
 		return nil
 	}
-	p := project(e)
+	p := l.project(e)
 	if !at.IsZero() {
 		if e.Deleted || malformed(&p, nil) {
 			delete(l.entities, e.ID) // the next pass reads it

@@ -85,7 +85,9 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 	if said := reported(&p.entity); s.InputHash == "" && said.UID == s.UID {
 		s.InputHash = said.InputHash
 	}
-	state := r.mappings.Observe(main.Object())
+	object := main.Object()
+	state := r.mappings.Observe(object)
+	s.properties = r.mappings.Properties(object)
 	s.Phase, s.Reason, s.Message, s.ObservedGeneration = state.Phase, state.Reason, state.Message, state.ObservedGeneration
 	p.runs = state.Phase == mapping.Running || state.Phase == mapping.Succeeded
 	since := r.standsSince(p, main, state)

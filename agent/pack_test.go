@@ -3,6 +3,7 @@ package agent
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,18 +29,19 @@ func TestPackKeepsEveryEntity(t *testing.T) {
 
 func TestPackedValuesCompareAsTheyDidBefore(t *testing.T) {
 	t.Parallel()
+	tr := newTracker(time.Now)
 	list := func(v string) ngsild.Entity {
 		return component("Running", "envVars", []any{map[string]any{"value": v, "key": "<a>&"}})
 	}
 	same, again, other := pack(list("1")), pack(list("1")), pack(list("2"))
-	if decisivelyDiffers(&same, &again, nil) {
+	if tr.decisivelyDiffers(&same, &again, nil) {
 		t.Error("the same list differs")
 	}
-	if !decisivelyDiffers(&same, &other, nil) {
+	if !tr.decisivelyDiffers(&same, &other, nil) {
 		t.Error("another list does not differ")
 	}
 	text := pack(component("Running", "envVars", `[{"key":"<a>&","value":"1"}]`))
-	if !decisivelyDiffers(&same, &text, nil) {
+	if !tr.decisivelyDiffers(&same, &text, nil) {
 		t.Error("a text that looks like the list does not differ from it")
 	}
 }

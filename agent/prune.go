@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hlo-agent/hlo-agent/llo"
-	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
@@ -44,8 +43,12 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 	if err != nil {
 		return err
 	}
+	set, err := loadMappings(cfg.Mappings)
+	if err != nil {
+		return fmt.Errorf("MAPPINGS: %w", err)
+	}
 	cluster, err := llo.New(llo.Config{REST: kube, Owner: cfg.AgentID, Manager: "hlo-agent/" + cfg.AgentID,
-		Kinds: mapping.Default().Kinds(), Namespaces: []string{cfg.Namespace}, Log: newLogger(cfg, stderr)})
+		Kinds: set.Kinds(), Namespaces: []string{cfg.Namespace}, Log: newLogger(cfg, stderr)})
 	if err != nil {
 		return err
 	}

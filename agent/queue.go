@@ -56,9 +56,7 @@ func (r *reconciler) once(ctx context.Context, id ngsild.EntityID) {
 	case err == nil:
 		r.metrics.reconciles.WithLabelValues("done").Inc()
 		r.queue.Forget(id)
-		if again > 0 {
-			r.queue.AddAfter(id, again)
-		}
+		r.tracker.wake(id, again, func() { r.queue.Add(id) })
 	case errors.Is(err, errSuperseded):
 		r.metrics.reconciles.WithLabelValues("superseded").Inc()
 		r.queue.AddAfter(id, time.Millisecond)

@@ -21,6 +21,7 @@ type reconciler struct {
 	client   *ngsild.Client
 	cluster  *llo.Cluster
 	mappings *mapping.Set
+	policy   *mapping.Policy
 	tracker  *tracker
 	links    *links
 	guard    *guard
@@ -119,6 +120,9 @@ func (r *reconciler) render(p *pass) {
 		return
 	}
 	objects, err := r.mappings.Render(p.input, r.cfg.Namespace)
+	if err == nil {
+		err = r.policy.Check(objects.Objects)
+	}
 	for _, w := range objects.Warnings {
 		r.log.Debug("rendered with a warning", "entity", p.id, "warning", w)
 	}

@@ -54,6 +54,7 @@ type status struct {
 	// What else is written in the same PATCH; "" and false leave it alone.
 	componentStatus, element string
 	clearElement             bool
+	properties               map[string]any // that the mapping wants written back
 }
 
 // value is the status as a flat JSON object.
@@ -111,6 +112,11 @@ func changes(e *ngsild.Entity, s *status, now time.Time) map[string]any {
 	}
 	if s.componentStatus != "" && !equalFold(e.Enum(attrStatus), s.componentStatus) {
 		attrs[attrStatus] = enumAttribute(e, attrStatus, "ServiceComponentStatus", s.componentStatus)
+	}
+	for name, value := range s.properties {
+		if !ngsild.Equal(e.Attrs[name].Value, value) {
+			attrs[name] = map[string]any{"type": "Property", "value": value}
+		}
 	}
 	switch {
 	case s.clearElement && e.Has(attrElement):

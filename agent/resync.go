@@ -61,7 +61,7 @@ func (r *reconciler) missing(seen map[ngsild.EntityID]bool, asked time.Time) {
 
 func (r *reconciler) resyncLinks(ctx context.Context, asked time.Time) error {
 	seen := map[ngsild.EntityID]bool{}
-	_, err := r.client.List(ctx, ngsild.Query{Types: linkTypeNames(), Local: true}, func(page []ngsild.Entity) error {
+	_, err := r.client.List(ctx, ngsild.Query{Types: r.links.follow.types(), Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
 			seen[e.ID] = true
 			r.enqueue(r.links.put(e, time.Time{}))
@@ -137,13 +137,4 @@ func (r *reconciler) enqueue(ids []ngsild.EntityID) {
 	for _, id := range ids {
 		r.queue.Add(id)
 	}
-}
-
-func linkTypeNames() []string {
-	var names []string
-	for name := range linkTypes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -18,7 +18,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hlo-agent/hlo-agent/llo"
-	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
@@ -54,6 +53,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	set, policy, err := loadRules(&cfg)
+	if err != nil {
+		return err
+	}
 	public, err := net.Listen("tcp", cfg.ListenAddr)
 	if err != nil {
 		return fmt.Errorf("LISTEN_ADDR: %w", err)
@@ -66,8 +69,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer ops.Close()
 
 	s := &service{health: h, ask: make(chan struct{}, 1), worked: make(chan struct{})}
-	s.reconciler = &reconciler{cfg: cfg, client: client, mappings: mapping.Default(), metrics: m, log: log, now: time.Now}
-	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, s.now), newQueue(m)
+	s.reconciler = &reconciler{cfg: cfg, client: client, mappings: set, policy: policy, metrics: m, log: log, now: time.Now}
+	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, follow(set), s.now), newQueue(m)
+	for _, name := range set.PropertyNames() {
+		s.tracker.reported[name] = true
+	}
 	s.guard = newGuard(&cfg, s.prunable, s.now, log)
 
 	// Everything but the signal's context: a stop is a sequence, not a cut.

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 
 // subscriptions are what the agent wants the broker to send. The ids are the
 // same at every start, so that a restart finds them again.
-func subscriptions(cfg *Config) []ngsild.Subscription {
+func subscriptions(cfg *Config, follow followed) []ngsild.Subscription {
 	endpoint := ngsild.NotificationParams{Format: "normalized", Endpoint: ngsild.Endpoint{URI: cfg.NotificationURL, Accept: "application/json"}}
 	components := ngsild.Subscription{
 		ID: subscriptionID(cfg.AgentID, "components"), Type: "Subscription", Name: "hlo-agent " + cfg.AgentID + " components",
@@ -20,12 +19,10 @@ func subscriptions(cfg *Config) []ngsild.Subscription {
 		Entities: []ngsild.EntitySelector{{Type: typeComponent}}, Notification: endpoint,
 	}
 	linked := ngsild.Subscription{ID: subscriptionID(cfg.AgentID, "links"), Type: "Subscription", Name: "hlo-agent " + cfg.AgentID + " links", Notification: endpoint}
-	for _, name := range linkTypeNames() {
+	for _, name := range follow.types() {
 		linked.Entities = append(linked.Entities, ngsild.EntitySelector{Type: name})
-		linked.WatchedAttributes = append(linked.WatchedAttributes, linkTypes[name]...)
 	}
-	slices.Sort(linked.WatchedAttributes)
-	linked.WatchedAttributes = slices.Compact(linked.WatchedAttributes)
+	linked.WatchedAttributes = follow.attributes()
 	linked.Notification.Attributes = linked.WatchedAttributes
 	return []ngsild.Subscription{components, linked}
 }
@@ -46,7 +43,7 @@ func (s *service) notified(n ngsild.Notification) {
 		at = s.now()
 	}
 	for _, e := range n.Entities {
-		switch _, link := linkTypes[e.Type]; {
+		switch _, link := s.links.follow[e.Type]; {
 		case e.Type == typeComponent:
 			if s.tracker.notified(e, at) {
 				s.queue.Add(e.ID)
@@ -194,14 +191,14 @@ func lastPart(id string) string { return id[strings.LastIndexByte(id, ':')+1:] }
 
 func (s *service) keeperConfig() ngsild.KeeperConfig {
 	return ngsild.KeeperConfig{
-		Client: s.client, Want: subscriptions(&s.cfg), Clock: s.now, Rand: randomSource, Log: s.log,
+		Client: s.client, Want: subscriptions(&s.cfg, s.links.follow), Clock: s.now, Rand: randomSource, Log: s.log,
 		Secret: func(context.Context) (string, error) { return s.cfg.secret() },
 	}
 }
 
 func (s *service) receiverConfig() ngsild.ReceiverConfig {
 	known := map[string]bool{}
-	for _, sub := range subscriptions(&s.cfg) {
+	for _, sub := range subscriptions(&s.cfg, s.links.follow) {
 		known[sub.ID] = true
 	}
 	return ngsild.ReceiverConfig{

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,7 +12,8 @@ import (
 // tracker remembers the newest known state of every component. It is a cache:
 // a resync builds it again. Safe for concurrent use.
 type tracker struct {
-	now func() time.Time
+	now      func() time.Time
+	reported map[string]bool // attributes that we write and that never change what is done; fixed at the start
 
 	mu      sync.Mutex
 	records map[ngsild.EntityID]*record
@@ -41,6 +43,7 @@ type record struct {
 	quarrels  int    // foreign reports since the last resync
 	contested bool   // somebody else keeps changing the report
 	phase     string // as last computed, for the metric
+	timer     *time.Timer
 }
 
 // order is what serviceComponentStatus can ask for. Everything else is a report.
@@ -63,14 +66,14 @@ func orderOf(status string) order {
 	return none
 }
 
-// undecided attributes never change what is done: our own reports, and figures.
+// undecided are attributes that never change what is done: our own reports, and figures.
 var undecided = map[string]bool{
 	attrDeployment: true, "homingDecision": true,
 	"currentCpuUsage": true, "currentMemoryUsage": true,
 }
 
 func newTracker(now func() time.Time) *tracker {
-	return &tracker{now: now, records: map[ngsild.EntityID]*record{}}
+	return &tracker{now: now, reported: maps.Clone(undecided), records: map[ngsild.EntityID]*record{}}
 }
 
 // view is a copy of what one pass works from.
@@ -137,7 +140,7 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		r.absent, r.doubt = false, true
 		return true
 	}
-	differs := decisivelyDiffers(&r.entity, &e, r.wrote)
+	differs := t.decisivelyDiffers(&r.entity, &e, r.wrote)
 	switch {
 	case !r.known:
 	case at.Before(r.told):
@@ -246,7 +249,29 @@ func (t *tracker) update(id ngsild.EntityID, change func(*record)) {
 func (t *tracker) forget(id ngsild.EntityID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if r, ok := t.records[id]; ok && r.timer != nil {
+		r.timer.Stop()
+	}
 	delete(t.records, id)
+}
+
+// wake calls f after d, unless a later call for the same entity comes first; 0
+// only takes back what an earlier call asked for. So a pass that was asked for
+// and is not needed any more does not happen.
+func (t *tracker) wake(id ngsild.EntityID, d time.Duration, f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.records[id]
+	if !ok {
+		return
+	}
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
+	if d > 0 {
+		r.timer = time.AfterFunc(d, f)
+	}
 }
 
 // each calls f for every record, in no order. f must not call the tracker.
@@ -260,22 +285,22 @@ func (t *tracker) each(f func(ngsild.EntityID, *record)) {
 
 // decisivelyDiffers says whether b asks for another outcome than a. What we
 // wrote ourselves and reports of others decide nothing.
-func decisivelyDiffers(a, b *ngsild.Entity, wrote map[string]string) bool {
+func (t *tracker) decisivelyDiffers(a, b *ngsild.Entity, wrote map[string]string) bool {
 	for name := range b.Attrs {
-		if attributeDiffers(a, b, name, wrote) {
+		if t.attributeDiffers(a, b, name, wrote) {
 			return true
 		}
 	}
 	for name := range a.Attrs {
-		if !b.Has(name) && attributeDiffers(a, b, name, wrote) {
+		if !b.Has(name) && t.attributeDiffers(a, b, name, wrote) {
 			return true
 		}
 	}
 	return false
 }
 
-func attributeDiffers(a, b *ngsild.Entity, name string, wrote map[string]string) bool {
-	if undecided[name] {
+func (t *tracker) attributeDiffers(a, b *ngsild.Entity, name string, wrote map[string]string) bool {
+	if t.reported[name] {
 		return false
 	}
 	was, is := a.Attrs[name], b.Attrs[name]
