@@ -16,6 +16,7 @@ sandbox: build ## the whole thing on this machine; ONCE=1 ends by itself
 
 test: ## all tests, those against a real API server included
 	@$(if $(RACE),true,echo "no C compiler here: testing without -race")
+	@go run ./cmd/hlo-sandbox assets >/dev/null # go test would hide that it builds, and why it waits
 	go test $(RACE) -timeout 30m ./...
 
 lint: ## gofmt, vet, staticcheck

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -83,19 +85,44 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil
 // LoadConfig fills a Config through getenv and checks it. The error lists
 // every wrong setting by name, and never a secret's value.
 func LoadConfig(ctx context.Context, getenv func(string) string) (Config, error) {
+	// One at a time first, since the library stops at the first that cannot be read.
+	unreadable := map[string]bool{}
+	var errs []error
+	for name := range settingNames() {
+		one := lookuper(func(key string) (string, bool) { return getenv(key), key == name })
+		if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &Config{}, Lookuper: one}); err != nil {
+			unreadable[name] = true
+			errs = append(errs, fmt.Errorf("%s: %w", name, errors.Unwrap(err)))
+		}
+	}
 	var cfg Config
-	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &cfg, Lookuper: lookuper(getenv)})
-	if err != nil {
+	rest := lookuper(func(key string) (string, bool) { return getenv(key), !unreadable[key] })
+	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &cfg, Lookuper: rest}); err != nil {
 		return cfg, fmt.Errorf("read settings: %w", err)
 	}
-	return cfg, cfg.Validate()
+	return cfg, errors.Join(append(errs, cfg.Validate())...)
 }
 
-type lookuper func(string) string
+// settingNames are the variables that Config is filled from, in their order.
+func settingNames() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for field := range reflect.TypeFor[Config]().Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
 
+// lookuper takes blank settings for absent ones.
+type lookuper func(string) (string, bool)
+
+// Lookup implements envconfig.Lookuper.
 func (l lookuper) Lookup(key string) (string, bool) {
-	v := strings.TrimSpace(l(key))
-	return v, v != ""
+	v, ok := l(key)
+	v = strings.TrimSpace(v)
+	return v, ok && v != ""
 }
 
 var (

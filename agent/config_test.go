@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestAllWrongSettingsAreReportedAtOnceByName(t *testing.T) {
 	_, err := load(t, map[string]string{
 		"CB_URL": "ftp://x", "NOTIFICATION_URL": "no-url", "AGENT_ID": "-bad-", "NAMESPACE": "Bad_Name", "WORKERS": "0",
 		"RESYNC_INTERVAL": "1ms", "SUBSCRIPTION_ON_EXIT": "perhaps", "PRUNE_MAX_PERCENT": "101", "LOG_LEVEL": "loud", "DOMAIN_ID": "*,Mill01",
-		"CB_TOKEN": "hush-hush", "CB_OAUTH_TOKEN_URL": "https://id/token",
+		"CB_TOKEN": "hush-hush", "CB_OAUTH_TOKEN_URL": "https://id/token", "MOVE_TIMEOUT": "soon", "PRUNE_MIN": "few",
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -29,8 +30,9 @@ func TestAllWrongSettingsAreReportedAtOnceByName(t *testing.T) {
 		name, _, _ := strings.Cut(line, ":")
 		got = append(got, name)
 	}
-	want := []string{"AGENT_ID", "CB_OAUTH_TOKEN_URL", "CB_TOKEN", "CB_URL", "DOMAIN_ID", "LOG_LEVEL", "NAMESPACE",
-		"NOTIFICATION_URL", "PRUNE_MAX_PERCENT", "RESYNC_INTERVAL", "SUBSCRIPTION_ON_EXIT", "WORKERS"}
+	slices.Sort(got)
+	want := []string{"AGENT_ID", "CB_OAUTH_TOKEN_URL", "CB_TOKEN", "CB_URL", "DOMAIN_ID", "LOG_LEVEL", "MOVE_TIMEOUT", "NAMESPACE",
+		"NOTIFICATION_URL", "PRUNE_MAX_PERCENT", "PRUNE_MIN", "RESYNC_INTERVAL", "SUBSCRIPTION_ON_EXIT", "WORKERS"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings reported (-want +got):\n%s\n%v", diff, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -35,7 +36,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(upCommand(log), brokerCommand(log), kubeCommand(log), orchestratorCommand(log), benchCommand(log))
+	root.AddCommand(upCommand(log), assetsCommand(log), brokerCommand(log), kubeCommand(log), orchestratorCommand(log), benchCommand(log))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hlo-sandbox:", err)
 		return 1
@@ -66,6 +67,20 @@ func brokerCommand(log *slog.Logger) *cobra.Command {
 	cmd.Flags().BoolVar(&options.MultiTenant, "multiservice", false, "accept tenants")
 	cmd.Flags().StringVar(&options.StateFile, "state", "", "file that keeps entities and subscriptions over restarts")
 	return cmd
+}
+
+func assetsCommand(log *slog.Logger) *cobra.Command {
+	return &cobra.Command{
+		Use: "assets", Short: "Build kube-apiserver, etcd and kubectl if they are missing, and print their folder", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			assets, err := kube.FindAssets(cmd.Context(), "", log)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), filepath.Dir(assets.APIServer))
+			return nil
+		},
+	}
 }
 
 func kubeCommand(log *slog.Logger) *cobra.Command {

@@ -96,13 +96,16 @@ func up(ctx context.Context, once bool, log *slog.Logger, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	howToPoke(stdout, brokerURL, kubeconfig, agentLog.Name(), a, server)
-	return watchBoard(ctx, board, began, once, a)
+	return watchBoard(ctx, board, began, once, a, func() {
+		howToPoke(stdout, brokerURL, kubeconfig, agentLog.Name(), a, server)
+	})
 }
 
 // watchBoard shows the board until ctx ends or, with once, until every
-// component is where it is expected or the time is over.
-func watchBoard(ctx context.Context, board *board, began time.Time, once bool, a *agentProcess) error {
+// component is where it is expected or the time is over. It says how to poke
+// the world when that has converged, or did not within half a minute.
+func watchBoard(ctx context.Context, board *board, began time.Time, once bool, a *agentProcess, poke func()) error {
+	poked := once
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -116,6 +119,10 @@ func watchBoard(ctx context.Context, board *board, began time.Time, once bool, a
 		}
 		if once && time.Since(began) > convergeTime {
 			return errors.Join(fmt.Errorf("not converged within %v: %s", convergeTime, missing), err)
+		}
+		if !poked && ((err == nil && missing == "") || time.Since(began) > 30*time.Second) {
+			poke()
+			poked, board.drawn = true, 0
 		}
 		select {
 		case err := <-a.exited:
