@@ -131,9 +131,14 @@ func (o *objects) phase(kind schema.GroupVersionResource, component, phase strin
 // merge changes an object as somebody else.
 func (o *objects) merge(kind schema.GroupVersionResource, component string, change object, subresource ...string) {
 	o.t.Helper()
+	o.mergeNamed(kind, objectName(component), change, subresource...)
+}
+
+func (o *objects) mergeNamed(kind schema.GroupVersionResource, name string, change object, subresource ...string) {
+	o.t.Helper()
 	text, err := json.Marshal(change)
 	must(o.t, err)
-	_, err = o.of(kind).Patch(o.t.Context(), objectName(component), types.MergePatchType, text, metav1.PatchOptions{}, subresource...)
+	_, err = o.of(kind).Patch(o.t.Context(), name, types.MergePatchType, text, metav1.PatchOptions{}, subresource...)
 	must(o.t, err)
 }
 
