@@ -2,13 +2,10 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
@@ -24,55 +21,6 @@ const (
 	attrElement    = "infrastructureElement"
 	attrService    = "service"
 )
-
-// followed are the types of entities that rendering and ownership depend on,
-// with the attributes that do so; nil is all of them. Everything else in them,
-// load figures above all, is neither subscribed to nor kept.
-type followed map[string][]string
-
-// follow is what the loop itself reads of linked entities, and what the mappings do.
-func follow(set *mapping.Set) followed {
-	f := followed{
-		"InfrastructureElement": {"domain", "lowLevelOrchestrator"},
-		"LowLevelOrchestrator":  {"domain"},
-		"NetworkPort":           {},
-		typeService:             {"domainHandler", attrAction},
-		typeDomain:              {"isEntrypoint"},
-	}
-	read := set.Attributes()
-	for role, typ := range map[string]string{"element": "InfrastructureElement", "orchestrator": "LowLevelOrchestrator",
-		"port": "NetworkPort", "service": typeService, "domain": typeDomain} {
-		names, known := read[role]
-		if known && names == nil {
-			f[typ] = nil
-			continue
-		}
-		f[typ] = append(f[typ], names...)
-		slices.Sort(f[typ])
-		f[typ] = slices.Compact(f[typ])
-	}
-	return f
-}
-
-// types are the followed types, sorted.
-func (f followed) types() []string {
-	names := slices.AppendSeq([]string{}, maps.Keys(f))
-	slices.Sort(names)
-	return names
-}
-
-// attributes are all followed attributes, sorted; nil if all of some type are.
-func (f followed) attributes() []string {
-	var names []string
-	for _, typ := range f.types() {
-		if f[typ] == nil {
-			return nil
-		}
-		names = append(names, f[typ]...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
 
 // links is the cache of linked entities, and who depends on which. Safe for
 // concurrent use; a resync builds it again.
@@ -93,11 +41,6 @@ type linked struct {
 	exists  bool
 	told    time.Time // notifiedAt, by the broker's clock
 	checked time.Time // by our clock
-}
-
-type fetchRequest struct {
-	id   ngsild.EntityID
-	done chan error
 }
 
 func newLinks(client *ngsild.Client, follow followed, now func() time.Time) *links {
@@ -295,111 +238,4 @@ func (l *links) get(ctx context.Context, component, id ngsild.EntityID) (*ngsild
 	}
 	e, _ := l.cached(id)
 	return e, nil
-}
-
-// run answers fetches: what is asked for while a read is under way goes out
-// together in the next one, so a burst of new components costs few reads.
-func (l *links) run(ctx context.Context) error {
-	for {
-		var batch []fetchRequest
-		select {
-		case r := <-l.fetch:
-			batch = append(batch, r)
-		case <-ctx.Done():
-			return nil
-		}
-		for more := true; more && len(batch) < 100; {
-			select {
-			case r := <-l.fetch:
-				batch = append(batch, r)
-			default:
-				more = false
-			}
-		}
-		err := l.load(ctx, batch)
-		for _, r := range batch {
-			r.done <- err
-		}
-	}
-}
-
-func (l *links) load(ctx context.Context, batch []fetchRequest) error {
-	var ids []ngsild.EntityID
-	for _, r := range batch {
-		if _, ok := l.cached(r.id); !ok {
-			ids = append(ids, r.id)
-		}
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	if len(ids) == 0 {
-		return nil
-	}
-	asked := l.now()
-	if len(ids) == 1 { // by id: this also finds what lives in another domain's broker
-		e, err := l.client.Entity(ctx, ids[0])
-		switch {
-		case err == nil:
-			l.put(e, time.Time{})
-		case errors.Is(err, ngsild.ErrNotFound):
-			l.missing(ids, asked)
-		default:
-			return err
-		}
-		return nil
-	}
-	_, err := l.client.List(ctx, ngsild.Query{IDs: ids}, func(page []ngsild.Entity) error {
-		for _, e := range page {
-			l.put(e, time.Time{})
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, ngsild.ErrShortList) {
-		return err
-	}
-	l.missing(ids, asked)
-	return nil
-}
-
-// missing notes which of ids the broker does not have. The next list, or a
-// notification of the entity, corrects it.
-func (l *links) missing(ids []ngsild.EntityID, asked time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, id := range ids {
-		if _, ok := l.entities[id]; !ok {
-			l.entities[id] = &linked{exists: false, checked: asked}
-		}
-	}
-}
-
-// input gathers what rendering a component needs. Missing entities are nil.
-func (l *links) input(ctx context.Context, c ngsild.Entity) (mapping.Input, error) {
-	in := mapping.Input{Component: c}
-	var used []ngsild.EntityID
-	var failed error
-	get := func(id ngsild.EntityID) *ngsild.Entity {
-		if id == "" || failed != nil {
-			return nil
-		}
-		used = append(used, id)
-		e, err := l.get(ctx, c.ID, id)
-		failed = err
-		return e
-	}
-	in.Service = get(serviceOf(&c))
-	if in.Element = get(firstLink(&c, attrElement)); in.Element != nil {
-		in.Orchestrator = get(firstLink(in.Element, "lowLevelOrchestrator"))
-		in.Domain = get(firstLink(in.Element, "domain"))
-	}
-	for _, id := range c.Links("networkPorts") {
-		if p := get(id); p != nil {
-			in.Ports = append(in.Ports, *p)
-		}
-	}
-	if failed != nil {
-		return in, failed
-	}
-	l.release(c.ID, used...)
-	return in, nil
 }
