@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -110,10 +111,23 @@ func (s *service) identify(ctx context.Context, client *ngsild.Client) error {
 func (s *service) clusterConfig(kube *rest.Config) llo.Config {
 	return llo.Config{
 		REST: kube, Owner: s.cfg.AgentID, Manager: "hlo-agent/" + s.cfg.AgentID,
-		Kinds: s.mappings.Kinds(), Namespaces: []string{s.cfg.Namespace}, Adopt: s.cfg.adopt(),
+		Kinds: s.mappings.Kinds(), Namespaces: s.namespaces(), Adopt: s.cfg.adopt(),
 		Log: s.log, Observe: s.metrics.kubernetes,
 		TakenOver: func(kind string) { s.metrics.takeovers.WithLabelValues(kind).Inc() },
 	}
+}
+
+// namespaces are those that the policy lets objects be made in; none is all.
+func (s *service) namespaces() []string {
+	names := []string{s.cfg.Namespace}
+	for _, a := range s.policy.Allowed() {
+		if slices.Contains(a.Namespaces, "*") {
+			return nil
+		}
+		names = append(names, a.Namespaces...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // start begins everything that runs until the stop. Workers begin when the
