@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,6 +26,8 @@ func policy(t testing.TB, texts ...string) *mapping.Policy {
 	}
 	return p
 }
+
+var sharedPolicy = sync.OnceValue(mapping.DefaultPolicy)
 
 // policyText is a policy file.
 func policyText(name, spec string) string {
@@ -142,7 +145,7 @@ func TestPolicyDenies(t *testing.T) {
 			t.Parallel()
 			o := parsed(t, c.object)
 			before := o.DeepCopy()
-			err := policy(t).Check([]*unstructured.Unstructured{o})
+			err := sharedPolicy().Check([]*unstructured.Unstructured{o})
 			var e *mapping.Error
 			switch {
 			case c.want == "" && err != nil:
@@ -167,7 +170,7 @@ func TestPolicyErrorNamesEntityAndField(t *testing.T) {
 	o.SetAnnotations(map[string]string{"hlo-agent.github.io/entity": componentID})
 	for range 20 { // whichever way a map is walked
 		var e *mapping.Error
-		if err := policy(t).Check([]*unstructured.Unstructured{o}); !errors.As(err, &e) ||
+		if err := sharedPolicy().Check([]*unstructured.Unstructured{o}); !errors.As(err, &e) ||
 			e.Entity != componentID || e.Field != "spec.template.spec.hostNetwork" {
 			t.Fatalf("got %+v", e)
 		}
