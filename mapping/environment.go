@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxCost bounds the work of one evaluation of one expression, in CEL's units: some milliseconds.
+	// maxCost bounds the work of one evaluation of one expression, in CEL's units: milliseconds as a rule, a second at the worst.
 	maxCost = 1_000_000
 	// maxExpression bounds the length of an expression, in characters.
 	maxExpression = 8 << 10
