@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -221,6 +220,3 @@ func (r *reconciler) clusterText() string {
 	text, _ := r.clusterState()
 	return text
 }
-
-// randomSource is where secrets come from.
-var randomSource = rand.Reader

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 	"time"
@@ -191,7 +192,7 @@ func lastPart(id string) string { return id[strings.LastIndexByte(id, ':')+1:] }
 
 func (s *service) keeperConfig() ngsild.KeeperConfig {
 	return ngsild.KeeperConfig{
-		Client: s.client, Want: subscriptions(&s.cfg, s.links.follow), Clock: s.now, Rand: randomSource, Log: s.log,
+		Client: s.client, Want: subscriptions(&s.cfg, s.links.follow), Clock: s.now, Rand: rand.Reader, Log: s.log,
 		Secret: func(context.Context) (string, error) { return s.cfg.secret() },
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // demand is one thing to place; requirements are alternatives.
@@ -183,7 +185,7 @@ func (p *parser) customers(q *requirement, r *reader) {
 func (p *parser) extras(q *requirement, r *reader) {
 	q.extra["uniqueness"] = "true"
 	if v, ok := r.m["unique"]; ok {
-		b, isTruth := truth(v)
+		b, isTruth := ngsild.Truth(v)
 		if !isTruth {
 			r.wrong("unique", v, `"true" or "false"`)
 		}

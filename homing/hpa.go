@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // hpa is the body of an hpa constraint: what hardware each virtual machine needs.
@@ -106,7 +108,7 @@ func (p *parser) feature(f *reader) feature {
 		f.need("directives", "a list, which may be empty")
 	}
 	if v, ok := f.need("mandatory", `"True" or "False"`); ok {
-		if x.mandatory, ok = truth(v); !ok {
+		if x.mandatory, ok = ngsild.Truth(v); !ok {
 			f.wrong("mandatory", v, `"True" or "False"`)
 		} else if !x.mandatory {
 			x.score = p.score(f)

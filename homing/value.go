@@ -69,22 +69,6 @@ func plain(v any) (string, bool) {
 	return "", false
 }
 
-// truth reads a boolean, also as text in any case.
-func truth(v any) (value, ok bool) {
-	switch v := v.(type) {
-	case bool:
-		return v, true
-	case string:
-		switch strings.ToLower(strings.TrimSpace(v)) {
-		case "true":
-			return true, true
-		case "false":
-			return false, true
-		}
-	}
-	return false, false
-}
-
 // equal compares a candidate's value with a wanted one: numbers by value and
 // booleans by truth even where one of the two is text, other scalars as text.
 func equal(have, want any) bool {
@@ -93,8 +77,8 @@ func equal(have, want any) bool {
 	if isNumber && alsoNumber {
 		return x == y
 	}
-	if p, ok := truth(have); ok {
-		if q, ok := truth(want); ok {
+	if p, ok := ngsild.Truth(have); ok {
+		if q, ok := ngsild.Truth(want); ok {
 			return p == q
 		}
 	}

@@ -180,7 +180,7 @@ func readInteger(value any, at place) (ref.Val, error) {
 }
 
 func readBoolean(value any, at place) (ref.Val, error) {
-	b, ok := asBool(value)
+	b, ok := ngsild.Truth(value)
 	if !ok {
 		return nil, at.wrongType(value, " that is neither true nor false")
 	}

@@ -33,22 +33,6 @@ func blank(v any) bool {
 	return v == nil || isText && strings.TrimSpace(text) == ""
 }
 
-// asBool reads a boolean, or a text that can only be one.
-func asBool(v any) (value, ok bool) {
-	switch v := v.(type) {
-	case bool:
-		return v, true
-	case string:
-		switch strings.ToLower(strings.TrimSpace(v)) {
-		case "true":
-			return true, true
-		case "false":
-			return false, true
-		}
-	}
-	return false, false
-}
-
 // asInt reads a whole number, or a text that can only be one.
 func asInt(v any) (int64, bool) {
 	switch v := v.(type) {

@@ -108,12 +108,22 @@ func (e *Entity) Bool(name string) (value, ok bool) {
 		return value, true
 	}
 	text, _ := e.Text(name)
-	switch strings.ToLower(text) {
-	case "true":
-		return true, true
-	case "false":
-		return false, true
-	default:
-		return false, false
+	return Truth(text)
+}
+
+// Truth reads a boolean, or a text that can only be one: true or false in any
+// case, blanks around it allowed.
+func Truth(v any) (value, ok bool) {
+	switch v := v.(type) {
+	case bool:
+		return v, true
+	case string:
+		switch strings.ToLower(strings.TrimSpace(v)) {
+		case "true":
+			return true, true
+		case "false":
+			return false, true
+		}
 	}
+	return false, false
 }
