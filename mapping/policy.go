@@ -25,6 +25,8 @@ type Allowance struct {
 	// Group is empty for the kinds of Kubernetes' core.
 	Group string
 	Kinds []string
+	// Resources are the plural names of the kinds, in their order, as paths and RBAC have them.
+	Resources []string
 	// Namespaces may hold "*", which stands for any, and for objects without one.
 	Namespaces []string
 	// Within are the kinds of objects in which these may be embedded; if it is empty, they stand for
@@ -136,7 +138,7 @@ func (p *Policy) Allowed() []Allowance {
 	allowed := slices.Clone(p.allow)
 	for i := range allowed {
 		a := &allowed[i]
-		a.Kinds, a.Namespaces = slices.Clone(a.Kinds), slices.Clone(a.Namespaces)
+		a.Kinds, a.Resources, a.Namespaces = slices.Clone(a.Kinds), slices.Clone(a.Resources), slices.Clone(a.Namespaces)
 		a.Within, a.Mappings = slices.Clone(a.Within), slices.Clone(a.Mappings)
 	}
 	return allowed

@@ -289,9 +289,9 @@ func TestPolicyOfOperator(t *testing.T) {
 func TestPolicyFollowsMappings(t *testing.T) {
 	t.Parallel()
 	want := []mapping.Allowance{
-		{Group: "llo.aeros-project.eu", Kinds: []string{"ServiceComponentK8s"}, Namespaces: []string{"fleet"}, Mappings: []string{"aeros-k8s"}},
-		{Group: "llo.aeros-project.eu", Kinds: []string{"ServiceComponentDocker"}, Namespaces: []string{"fleet"}, Mappings: []string{"aeros-docker"}},
-		{Group: "llo.aeros-project.eu", Kinds: []string{"ServiceComponentContainerd"}, Namespaces: []string{"fleet"}, Mappings: []string{"aeros-containerd"}},
+		{Group: "llo.aeros-project.eu", Kinds: []string{"ServiceComponentK8s"}, Resources: []string{"servicecomponentk8s"}, Namespaces: []string{"fleet"}, Mappings: []string{"aeros-k8s"}},
+		{Group: "llo.aeros-project.eu", Kinds: []string{"ServiceComponentDocker"}, Resources: []string{"servicecomponentdockers"}, Namespaces: []string{"fleet"}, Mappings: []string{"aeros-docker"}},
+		{Group: "llo.aeros-project.eu", Kinds: []string{"ServiceComponentContainerd"}, Resources: []string{"servicecomponentcontainerds"}, Namespaces: []string{"fleet"}, Mappings: []string{"aeros-containerd"}},
 	}
 	if diff := cmp.Diff(want, mapping.DefaultPolicy().For(shared(t), "fleet").Allowed()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

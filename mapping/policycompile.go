@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -63,10 +65,11 @@ func (p *policyPart) compile(doc *document, root *yaml.Node, env *cel.Env) {
 }
 
 func (d *document) allowance(n *yaml.Node, path string) Allowance {
-	fields := d.fields(n, path, "group", "kinds", "namespaces", "within", "mappings")
+	fields := d.fields(n, path, "group", "kinds", "resources", "namespaces", "within", "mappings")
 	a := Allowance{
 		Group:      d.text(fields["group"], join(path, "group")),
 		Kinds:      d.texts(fields["kinds"], join(path, "kinds")),
+		Resources:  d.texts(fields["resources"], join(path, "resources")),
 		Namespaces: d.texts(fields["namespaces"], join(path, "namespaces")),
 		Within:     d.texts(fields["within"], join(path, "within")),
 		Mappings:   d.texts(fields["mappings"], join(path, "mappings")),
@@ -77,6 +80,18 @@ func (d *document) allowance(n *yaml.Node, path string) Allowance {
 	if len(a.Kinds) == 0 {
 		d.problem(n, join(path, "kinds"), "at least one kind is needed")
 	}
+	switch {
+	case fields["resources"] == nil:
+		a.Resources = pluralsOf(a.Kinds)
+	case len(a.Resources) != len(a.Kinds):
+		d.problem(fields["resources"], join(path, "resources"), "want the plural name of each kind, in the order of kinds")
+	}
+	for i, name := range a.Resources {
+		if len(validation.IsDNS1123Label(name)) > 0 && fields["resources"] != nil {
+			at := fields["resources"].Content[i]
+			d.problem(at, index(join(path, "resources"), i), "%s is no plural name: lower case letters and digits", quoted(name))
+		}
+	}
 	for i, name := range a.Namespaces {
 		if name != "*" && name != ownNamespace && len(validation.IsDNS1123Label(name)) > 0 {
 			at := fields["namespaces"].Content[i]
@@ -84,6 +99,16 @@ func (d *document) allowance(n *yaml.Node, path string) Allowance {
 		}
 	}
 	return a
+}
+
+// pluralsOf are the plural names that kinds have where nothing else is said.
+func pluralsOf(kinds []string) []string {
+	plurals := make([]string, len(kinds))
+	for i, kind := range kinds {
+		plural, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Version: "v1", Kind: kind})
+		plurals[i] = plural.Resource
+	}
+	return plurals
 }
 
 // texts are the items of a list of texts, none of them empty.

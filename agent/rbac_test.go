@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRightsAreTheAllowList(t *testing.T) {
+	t.Parallel()
+	const aeros = "get list watch create patch delete llo.aeros-project.eu: servicecomponentcontainerds servicecomponentdockers servicecomponentk8s"
+	for name, c := range map[string]struct {
+		mappings []string
+		want     map[string][]string
+	}{
+		"by default": {nil, map[string][]string{"edge": {aeros}}},
+		"a kind that may be anywhere, with others inside of it": {[]string{"ocm-manifestwork"}, map[string][]string{
+			"": {"get list watch create patch delete work.open-cluster-management.io: manifestworks"},
+		}},
+		"a namespace of its own": {[]string{"argocd"}, map[string][]string{
+			"argocd": {"get list watch create patch delete argoproj.io: applications"},
+		}},
+		"several groups": {[]string{"kubernetes"}, map[string][]string{"edge": {
+			"get list watch create patch delete : secrets services",
+			"get list watch create patch delete apps: deployments",
+			"get list watch create patch delete batch: jobs",
+		}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, policy, err := loadRules(&Config{Mappings: c.mappings, Namespace: "edge"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string][]string{}
+			for namespace, rules := range rightsOf(policy) {
+				for _, r := range rules {
+					got[namespace] = append(got[namespace], strings.Join(r.Verbs, " ")+" "+strings.Join(r.APIGroups, " ")+": "+strings.Join(r.Resources, " "))
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRightsArePrinted(t *testing.T) {
+	t.Parallel()
+	_, policy, err := loadRules(&Config{Mappings: []string{"ocm-manifestwork", "argocd"}, Namespace: "edge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := printRights(rightsOf(policy), "hlo-agent", "edge/robot", &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"kind: ClusterRole\n", "kind: ClusterRoleBinding\n", "kind: Role\n", "kind: RoleBinding\n", "  namespace: argocd\n", "- kind: ServiceAccount\n  name: robot\n  namespace: edge\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	if err := printRights(rightsOf(policy), "hlo-agent", "robot", &out); err == nil {
+		t.Error("an account without a namespace was taken")
+	}
+}
