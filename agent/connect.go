@@ -25,21 +25,14 @@ import (
 )
 
 // brokerTransport carries requests to the broker: TLS with the configured
-// roots, and a token that is renewed in time. Redirects keep no token since
-// the client follows none.
-func brokerTransport(ctx context.Context, cfg *Config) (http.RoundTripper, error) {
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.MaxIdleConnsPerHost = 64
-	if cfg.BrokerCAFile != "" {
-		pem, err := os.ReadFile(cfg.BrokerCAFile)
-		if err != nil {
-			return nil, fmt.Errorf("CB_CA_FILE: %w", err)
+// roots, unless base is given, and a token that is renewed in time. Redirects
+// keep no token since the client follows none.
+func brokerTransport(ctx context.Context, cfg *Config, base http.RoundTripper) (http.RoundTripper, error) {
+	if base == nil {
+		var err error
+		if base, err = tcpTransport(cfg); err != nil {
+			return nil, err
 		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("CB_CA_FILE: no certificate in %s", cfg.BrokerCAFile)
-		}
-		base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	switch {
 	case cfg.BrokerToken != "":
@@ -53,13 +46,34 @@ func brokerTransport(ctx context.Context, cfg *Config) (http.RoundTripper, error
 	return base, nil
 }
 
-// newClient makes the broker's client from the settings.
+func tcpTransport(cfg *Config) (http.RoundTripper, error) {
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.MaxIdleConnsPerHost = 64
+	if cfg.BrokerCAFile != "" {
+		pem, err := os.ReadFile(cfg.BrokerCAFile)
+		if err != nil {
+			return nil, fmt.Errorf("CB_CA_FILE: %w", err)
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("CB_CA_FILE: no certificate in %s", cfg.BrokerCAFile)
+		}
+		base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	return base, nil
+}
+
+// newClient makes the real broker's client from the settings.
 func newClient(ctx context.Context, cfg *Config, observe func(string, int, time.Duration)) (*ngsild.Client, error) {
+	return Outside{}.client(ctx, cfg, observe)
+}
+
+func (o Outside) client(ctx context.Context, cfg *Config, observe func(string, int, time.Duration)) (*ngsild.Client, error) {
 	base, err := cfg.brokerBase()
 	if err != nil {
 		return nil, fmt.Errorf("CB_URL: %w", err)
 	}
-	transport, err := brokerTransport(ctx, cfg)
+	transport, err := brokerTransport(ctx, cfg, o.Broker)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +82,9 @@ func newClient(ctx context.Context, cfg *Config, observe func(string, int, time.
 	}), nil
 }
 
-func restConfig(cfg *Config) (*rest.Config, error) {
-	c, err := clientcmd.BuildConfigFromFlags("", cfg.Kubeconfig)
+// restConfig reads a kubeconfig; without one it is the cluster that this runs in.
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("KUBECONFIG: %w", err)
 	}

@@ -39,7 +39,7 @@ func pruneCommand(getenv func(string) string) *cobra.Command {
 }
 
 func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm string, stdout, stderr io.Writer) error {
-	kube, err := restConfig(cfg)
+	kube, err := restConfig(cfg.Kubeconfig)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type reconciler struct {
 	metrics  *metrics
 	log      *slog.Logger
 	now      func() time.Time
+	rand     io.Reader
 	working  atomic.Bool // the workers have begun
 }
 

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,15 +40,16 @@ type service struct {
 // Run is the agent. It returns when ctx has ended and the queue is worked off
 // (at most drainTime), or when a listener cannot be opened. The broker and the
 // API server may be down when it starts, and at any time later.
-func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	o = o.orReal()
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg)
 	h := newHealth()
-	client, err := newClient(ctx, &cfg, m.broker)
+	client, err := o.client(ctx, &cfg, m.broker)
 	if err != nil {
 		return err
 	}
-	kube, err := restConfig(&cfg)
+	kube, err := o.Kubernetes(cfg.Kubeconfig)
 	if err != nil {
 		return err
 	}
@@ -57,19 +57,19 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	public, err := net.Listen("tcp", cfg.ListenAddr)
+	public, err := o.open("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
-		return fmt.Errorf("LISTEN_ADDR: %w", err)
+		return err
 	}
 	defer public.Close()
-	ops, err := net.Listen("tcp", cfg.OpsAddr)
+	ops, err := o.open("OPS_ADDR", cfg.OpsAddr)
 	if err != nil {
-		return fmt.Errorf("OPS_ADDR: %w", err)
+		return err
 	}
 	defer ops.Close()
 
 	s := &service{health: h, ask: make(chan struct{}, 1), worked: make(chan struct{})}
-	s.reconciler = &reconciler{cfg: cfg, client: client, mappings: set, policy: policy, metrics: m, log: log, now: time.Now}
+	s.reconciler = &reconciler{cfg: cfg, client: client, mappings: set, policy: policy, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, follow(set), s.now), newQueue(m)
 	for _, name := range set.PropertyNames() {
 		s.tracker.reported[name] = true
@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var group errgroup.Group
-	group.Go(func() error { return serve(inner, ops, opsHandler(reg, h)) })
+	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h)) })
 	if err := s.identify(ctx, client); err == nil {
 		if s.cluster, err = llo.New(s.clusterConfig(kube)); err != nil {
 			cancel()
@@ -131,13 +131,13 @@ func (s *service) namespaces() []string {
 
 // start begins everything that runs until the stop. Workers begin when the
 // cluster and the broker were listed once: before that, nothing is known.
-func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public net.Listener) {
+func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face) {
 	s.cluster.OnChange(func(entity string) { s.queue.Add(ngsild.EntityID(entity)) })
 	s.keeper = ngsild.NewKeeper(s.keeperConfig())
 	s.receiver = ngsild.NewReceiver(s.receiverConfig())
 	router := mux.NewRouter()
 	router.Handle("/notify", s.receiver)
-	group.Go(func() error { return serve(inner, public, router) })
+	group.Go(func() error { return public.Serve(inner, router) })
 	group.Go(func() error { return s.receiver.Run(inner) })
 	group.Go(func() error { return s.cluster.Run(inner) })
 	group.Go(func() error { return s.links.run(inner) })

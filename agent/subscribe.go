@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"strings"
 	"time"
@@ -106,7 +105,7 @@ func (s *service) keepTrue(ctx context.Context) error {
 		if s.degraded.Load() {
 			due = min(due, s.cfg.DegradedResyncInterval)
 		}
-		resync := time.NewTimer(time.Until(s.health.lastResync().Add(due)))
+		resync := time.NewTimer(s.health.lastResync().Add(due).Sub(s.now()))
 		select {
 		case <-check.C:
 			if s.checkSubscriptions(ctx) {
@@ -192,7 +191,7 @@ func lastPart(id string) string { return id[strings.LastIndexByte(id, ':')+1:] }
 
 func (s *service) keeperConfig() ngsild.KeeperConfig {
 	return ngsild.KeeperConfig{
-		Client: s.client, Want: subscriptions(&s.cfg, s.links.follow), Clock: s.now, Rand: rand.Reader, Log: s.log,
+		Client: s.client, Want: subscriptions(&s.cfg, s.links.follow), Clock: s.now, Rand: s.rand, Log: s.log,
 		Secret: func(context.Context) (string, error) { return s.cfg.secret() },
 	}
 }
