@@ -4,6 +4,6 @@
 // FromEntities) and the wishes of service components (Generate), finds the best
 // assignments and proves that they are (Solve), and says why (Explain). It never
 // fetches, logs or reads the clock: answers of outside systems come as data in the
-// Inventory or through a Fitter, time limits through a context. A rule easy to
+// Inventory or through Systems, time limits through a context. A rule easy to
 // break: what is not known never satisfies a constraint, and says so in the notes.
 package homing

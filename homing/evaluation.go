@@ -2,30 +2,26 @@ package homing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/hlo-agent/hlo-agent/homing/internal/search"
 )
 
-// ErrNoFitter is what a Fitter returns for a system that is not configured.
-var ErrNoFitter = errors.New("not configured")
-
 // evaluation is one look of a template at an inventory: what each constraint says
 // of each candidate, found once and used by every search.
 type evaluation struct {
-	ctx    context.Context
-	t      *Template
-	inv    *Inventory
-	fitter Fitter
-	places map[string]Place
-	draws  []*draw
-	byName map[string]int // place in draws
-	links  map[[2]string][]Link
-	groups map[[2]string]bool
+	t       *Template
+	inv     *Inventory
+	places  map[string]Place
+	draws   []*draw
+	byName  map[string]int // place in draws
+	answers map[string]Answer
+	known   []Link
+	links   map[[2]string][]Link
+	groups  map[[2]string]bool
 
-	notes     map[string]int
+	notes     map[remark]int
 	hardwares map[string]map[*item]*hardware
 	promises  map[string]map[string]float64 // kind of place and resource, then place
 	verdicts  map[verdictKey][]bool
@@ -40,42 +36,50 @@ type verdictKey struct {
 	demand     string // where the demand itself matters
 }
 
-func newEvaluation(ctx context.Context, t *Template, inv *Inventory, fitter Fitter, found *findings) *evaluation {
+// newEvaluation asks the outside systems, unless something was found wrong.
+func newEvaluation(ctx context.Context, t *Template, inv *Inventory, systems Systems, found *findings) *evaluation {
 	ev := &evaluation{
-		ctx: ctx, t: t, inv: inv, fitter: fitter, places: t.resolve(inv, found), draws: t.drawAll(inv, found), byName: map[string]int{},
-		links: map[[2]string][]Link{}, groups: map[[2]string]bool{}, notes: map[string]int{},
+		t: t, inv: inv, answers: map[string]Answer{}, places: t.resolve(inv, found), draws: t.drawAll(inv, found), byName: map[string]int{},
+		links: map[[2]string][]Link{}, groups: map[[2]string]bool{}, notes: map[remark]int{},
 		hardwares: map[string]map[*item]*hardware{}, promises: map[string]map[string]float64{}, verdicts: map[verdictKey][]bool{}, spaces: map[string]*labelSpace{}, tables: map[tableKey]*search.Rows{}, partners: map[tableKey]search.Bits{},
 	}
 	for k, d := range ev.draws {
 		ev.byName[d.name] = k
 	}
-	for _, l := range inv.Network {
-		ev.links[[2]string{l.From, l.To}] = append(ev.links[[2]string{l.From, l.To}], l)
-		if !l.OneWay {
-			ev.links[[2]string{l.To, l.From}] = append(ev.links[[2]string{l.To, l.From}], l)
-		}
-	}
+	ev.connect(inv.Network)
 	for _, pair := range inv.Groups {
 		ev.groups[pair] = true
 		ev.groups[[2]string{pair[1], pair[0]}] = true
 	}
+	if len(found.list) == 0 {
+		ev.inquire(ctx, systems)
+	}
 	return ev
 }
 
+// remark is a note: what is said of whom.
+type remark struct{ whom, what string }
+
 // note counts something that a reader of the result should know of a candidate.
 func (ev *evaluation) note(c *constraint, d *draw, what string) {
-	ev.notes[fmt.Sprintf("constraint %s, demand %s: %%d candidates %s", c.name, d.name, what)]++
+	ev.notes[remark{fmt.Sprintf("constraint %s, demand %s", c.name, d.name), what}]++
+}
+
+// noteOnce notes something that is not about candidates.
+func (ev *evaluation) noteOnce(whom, format string, args ...any) {
+	ev.notes[remark{whom, fmt.Sprintf(format, args...)}] = 0
 }
 
 func (ev *evaluation) noted() []string {
-	var lines []string
-	for _, text := range sortedKeys(ev.notes) {
-		if n := ev.notes[text]; n > 0 {
-			lines = append(lines, fmt.Sprintf(text, n))
-		} else {
-			lines = append(lines, text)
+	lines := make([]string, 0, len(ev.notes))
+	for r, n := range ev.notes {
+		text := r.whom + ": " + r.what
+		if n > 0 {
+			text = fmt.Sprintf("%s: %d candidates %s", r.whom, n, r.what)
 		}
+		lines = append(lines, text)
 	}
+	slices.Sort(lines)
 	return lines
 }
 
@@ -96,19 +100,6 @@ func (ev *evaluation) verdict(c *constraint, d *draw) []bool {
 		ev.verdicts[key] = verdict
 	}
 	return verdict
-}
-
-// ask puts a question to the outside; no answer means that nothing fits.
-func (ev *evaluation) ask(c *constraint, d *draw, ask Ask) []string {
-	err := ErrNoFitter
-	if ev.fitter != nil {
-		var ids []string
-		if ids, err = ev.fitter.Fit(ev.ctx, ask); err == nil {
-			return ids
-		}
-	}
-	ev.notes[fmt.Sprintf("constraint %s, demand %s: nothing fits, as %s %q gave no answer: %v", c.name, d.name, ask.Type, ask.Controller, err)] = 0
-	return nil
 }
 
 // hardware is the flavors an hpa constraint chose on a candidate, found once.

@@ -1,30 +1,9 @@
 package homing
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 )
-
-// Fitter answers for outside systems: controllers that know capacity, providers
-// of licences. It is asked once per constraint and list of candidates.
-type Fitter interface {
-	// Fit returns the ids of those candidates that fit. An error, or ErrNoFitter
-	// for a system that is not configured, means that none does.
-	Fit(ctx context.Context, ask Ask) ([]string, error)
-}
-
-// Ask is one question to an outside system.
-type Ask struct {
-	// Type is vim_fit, instance_fit, region_fit or license; Controller the name of
-	// the system as the template has it (the licence's id for a license).
-	Type, Controller, Constraint string
-	// Request is passed on as it is (for a license its key, under "key").
-	Request map[string]any
-	// Candidates are ids; for vim_fit the vim-ids of the candidates.
-	Candidates []string
-}
 
 // vimFit is the body of a vim_fit constraint.
 type vimFit struct {
@@ -60,26 +39,33 @@ func amountsOf(request map[string]any) map[string]float64 {
 	return amounts
 }
 
+// question implements asks.
+func (b *vimFit) question(ev *evaluation, c *constraint) *Question {
+	if b.byData(ev) {
+		return nil
+	}
+	return &Question{
+		Type: AskVIM, Controller: b.controller, Constraint: c.name, Request: b.request, Amounts: b.amounts, Demands: len(c.demands),
+		Candidates: ev.collect(c, vimOf),
+	}
+}
+
 // holds tells whether the VIM of each candidate has room for the demand by itself;
 // that it has room for all demands together is the matter of pools.
 func (b *vimFit) holds(ev *evaluation, c *constraint, d *draw) []bool {
 	ok := make([]bool, len(d.items))
-	var fits []string
-	byData := b.byData(ev)
-	if !byData {
-		fits = ev.ask(c, d, Ask{Type: c.kind, Controller: b.controller, Constraint: c.name, Request: b.request, Candidates: vims(d)})
-	}
+	free, fits := b.free(ev, c), members(ev.answers[c.name].Fits)
 	for i, it := range d.items {
 		vim := it.vim()
 		switch {
 		case !cloudLike(it.kind):
 			ok[i] = true
-		case !byData:
-			ok[i] = slices.Contains(fits, vim)
+		case free == nil:
+			ok[i] = fits[vim]
 		default:
-			free, listed := ev.inv.VIMCapacity[vim]
-			ok[i] = listed && within(b.amounts, free)
-			if !listed {
+			amounts, listed := free[vim]
+			ok[i] = listed && within(b.amounts, amounts)
+			if !listed && b.byData(ev) {
 				ev.note(c, d, "are on a VIM whose capacity is not known")
 			}
 		}
@@ -90,6 +76,24 @@ func (b *vimFit) holds(ev *evaluation, c *constraint, d *draw) []bool {
 // byData reports whether the inventory holds the controller's answer.
 func (b *vimFit) byData(ev *evaluation) bool {
 	return ev.inv.VIMCapacity != nil && strings.EqualFold(b.controller, "multicloud")
+}
+
+// free is what each VIM has left, nil where only single answers are known.
+func (b *vimFit) free(ev *evaluation, c *constraint) map[string]map[string]float64 {
+	if b.byData(ev) {
+		return ev.inv.VIMCapacity
+	}
+	return ev.answers[c.name].Free
+}
+
+func members(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if id != "" {
+			set[id] = true
+		}
+	}
+	return set
 }
 
 // vim is the id of the candidate's VIM.
@@ -104,17 +108,6 @@ func (it *item) vim() string {
 		}
 	}
 	return text
-}
-
-func vims(d *draw) []string {
-	var ids []string
-	for _, it := range d.items {
-		if vim := it.vim(); cloudLike(it.kind) && vim != "" {
-			ids = append(ids, vim)
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
 }
 
 func within(want, free map[string]float64) bool {
@@ -142,22 +135,29 @@ func (p *parser) serviceFit(c *constraint, r *reader) any {
 	return b
 }
 
+// question implements asks.
+func (b *serviceFit) question(ev *evaluation, c *constraint) *Question {
+	if b.byData(ev) {
+		return nil
+	}
+	return &Question{
+		Type: c.kind, Controller: b.controller, Constraint: c.name, Request: b.request, Amounts: amountsOf(b.request), Demands: len(c.demands),
+		Candidates: ev.collect(c, func(it *item) string {
+			if !b.checked(it.kind) {
+				return ""
+			}
+			return it.id
+		}),
+	}
+}
+
+func (b *serviceFit) byData(ev *evaluation) bool {
+	return ev.inv.ServiceCapacity != nil && strings.EqualFold(b.controller, "sdn-c")
+}
+
 func (b *serviceFit) holds(ev *evaluation, c *constraint, d *draw) []bool {
 	ok := make([]bool, len(d.items))
-	amounts := amountsOf(b.request)
-	byData := ev.inv.ServiceCapacity != nil && strings.EqualFold(b.controller, "sdn-c")
-	var fits []string
-	if !byData {
-		ask := Ask{Type: c.kind, Controller: b.controller, Constraint: c.name, Request: b.request}
-		for _, it := range d.items {
-			if b.checked(it.kind) {
-				ask.Candidates = append(ask.Candidates, it.id)
-			}
-		}
-		if len(ask.Candidates) > 0 {
-			fits = ev.ask(c, d, ask)
-		}
-	}
+	amounts, byData, fits := amountsOf(b.request), b.byData(ev), members(ev.answers[c.name].Fits)
 	for i, it := range d.items {
 		switch {
 		case !b.checked(it.kind):
@@ -166,7 +166,7 @@ func (b *serviceFit) holds(ev *evaluation, c *constraint, d *draw) []bool {
 			free, listed := ev.inv.ServiceCapacity[it.id]
 			ok[i] = listed && within(amounts, free)
 		default:
-			ok[i] = slices.Contains(fits, it.id)
+			ok[i] = fits[it.id]
 		}
 	}
 	return ok
@@ -181,20 +181,29 @@ func (p *parser) license(_ *constraint, r *reader) any {
 	return &license{r.text("id"), r.text("key")}
 }
 
+// question implements asks.
+func (b *license) question(ev *evaluation, c *constraint) *Question {
+	if ev.inv.Licenses != nil {
+		return nil
+	}
+	return &Question{
+		Type: AskLicense, Controller: b.id, Constraint: c.name, Request: map[string]any{"key": b.key}, Demands: len(c.demands),
+		Candidates: ev.collect(c, func(it *item) string { return it.id }),
+	}
+}
+
 func (b *license) holds(ev *evaluation, c *constraint, d *draw) []bool {
-	holders, known := ev.inv.Licenses[b.id][b.key]
-	if !known && ev.inv.Licenses == nil {
-		ids := make([]string, len(d.items))
-		for i, it := range d.items {
-			ids[i] = it.id
+	holders := ev.answers[c.name].Fits
+	if ev.inv.Licenses != nil {
+		var known bool
+		if holders, known = ev.inv.Licenses[b.id][b.key]; !known {
+			ev.note(c, d, fmt.Sprintf("hold no licence, as the inventory knows no key group %q of licence %q", b.key, b.id))
 		}
-		holders = ev.ask(c, d, Ask{Type: c.kind, Controller: b.id, Constraint: c.name, Request: map[string]any{"key": b.key}, Candidates: ids})
-	} else if !known {
-		ev.note(c, d, fmt.Sprintf("hold no licence, as the inventory knows no key group %q of licence %q", b.key, b.id))
 	}
 	ok := make([]bool, len(d.items))
+	holds := members(holders)
 	for i, it := range d.items {
-		ok[i] = slices.Contains(holders, it.id)
+		ok[i] = holds[it.id]
 	}
 	return ok
 }

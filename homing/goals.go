@@ -122,7 +122,7 @@ func (m *model) pair(f *function, factor float64) pairTerm {
 	most := math.Pi * earthRadius
 	m.apart(x, y)
 	if f.name == "latency_between" {
-		for _, l := range m.ev.inv.Network {
+		for _, l := range m.ev.known {
 			if l.Latency != nil {
 				most = max(most, math.Abs(*l.Latency))
 			}

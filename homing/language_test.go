@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestExpressions(t *testing.T) {
@@ -174,35 +172,6 @@ func TestCapacityAddsUp(t *testing.T) {
 				t.Errorf("got %s, conflict %q, want %q; notes %q", got.Status, conflict, test.want, got.Notes)
 			}
 		})
-	}
-}
-
-// fitter answers from a function.
-type fitter func(Ask) ([]string, error)
-
-func (f fitter) Fit(_ context.Context, ask Ask) ([]string, error) { return f(ask) }
-
-// TestOutsideSystems asks a system that answers, one that fails and none.
-func TestOutsideSystems(t *testing.T) {
-	t.Parallel()
-	template := `homing_template_version: 2018-02-01
-demands: {a: [{inventory_provider: aai, inventory_type: cloud}]}
-constraints: {fit: {type: vim_fit, demands: a, properties: {controller: edge, request: {vCPU: 2}}}}`
-	inventory := clouds3(`"vim-id":"v1"`, `"vim-id":"v2"`) + `}`
-	var asked Ask
-	got := answer(t, template, inventory, Options{Fitter: fitter(func(a Ask) ([]string, error) { asked = a; return []string{"v2"}, nil })})
-	if got.Status != StatusDone || got.Recommendations[0].Assignment["a"] != "c2" {
-		t.Errorf("got %s %v", got.Status, got.Recommendations)
-	}
-	want := Ask{Type: "vim_fit", Controller: "edge", Constraint: "fit", Request: map[string]any{"vCPU": int64(2)}, Candidates: []string{"v1", "v2"}}
-	if diff := cmp.Diff(want, asked); diff != "" {
-		t.Error(diff)
-	}
-	for _, o := range []Options{{}, {Fitter: fitter(func(Ask) ([]string, error) { return nil, errors.New("connection refused") })}} {
-		got := answer(t, template, inventory, o)
-		if got.Status != StatusNotFound || len(got.Notes) == 0 || !strings.Contains(got.Notes[0], `"edge" gave no answer`) {
-			t.Errorf("got %s, notes %q: it fails open, or does not say who failed", got.Status, got.Notes)
-		}
 	}
 }
 

@@ -142,8 +142,8 @@ func (m *model) overfull(c *constraint, pack search.Pack) {
 // is a limit, which is charged by place and not by demand.
 func (m *model) overloads(c *constraint, v, a int) bool {
 	d := m.ev.draws[v]
-	if b, ok := c.body.(*vimFit); ok && b.byData(m.ev) {
-		_, listed := m.ev.inv.VIMCapacity[d.items[a].vim()]
+	if b, ok := c.body.(*vimFit); ok {
+		_, listed := b.free(m.ev, c)[d.items[a].vim()]
 		return listed
 	}
 	b, ok := c.body.(*capacity)

@@ -2,6 +2,7 @@ package homing
 
 import (
 	"math"
+	"strings"
 
 	"github.com/hlo-agent/hlo-agent/homing/internal/search"
 )
@@ -35,10 +36,11 @@ func (m *model) pools() {
 				m.poolOf(all, "place "+b.of, own+"|"+b.limits[resource], b.place, soft).take(m, c, b, resource)
 			}
 		case *vimFit:
-			if b.byData(m.ev) {
-				for _, resource := range sortedKeys(b.amounts) {
-					m.poolOf(all, "vim", own+"|"+resource, vimOf, soft).takeVIM(m, c, b, resource)
-				}
+			if b.free(m.ev, c) == nil {
+				continue
+			}
+			for _, resource := range sortedKeys(b.amounts) {
+				m.poolOf(all, "vim", own+"|"+strings.ToLower(b.controller)+"|"+resource, vimOf, soft).takeVIM(m, c, b, resource)
 			}
 		}
 	}
@@ -100,6 +102,7 @@ func (p *pool) take(m *model, c *constraint, b *capacity, resource string) {
 }
 
 func (p *pool) takeVIM(m *model, c *constraint, b *vimFit, resource string) {
+	table := b.free(m.ev, c)
 	for _, name := range c.demands {
 		v := m.ev.byName[name]
 		d := m.ev.draws[v]
@@ -107,7 +110,7 @@ func (p *pool) takeVIM(m *model, c *constraint, b *vimFit, resource string) {
 			continue
 		}
 		for a, it := range d.items {
-			if free, listed := m.ev.inv.VIMCapacity[vimOf(it)]; listed {
+			if free, listed := table[vimOf(it)]; listed {
 				p.raise(v, a, len(d.items), b.amounts[resource])
 				p.cap(it, free[resource])
 			}

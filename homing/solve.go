@@ -24,8 +24,8 @@ type Options struct {
 	Disjoint bool
 	// RunnerUp also looks for the best assignment but one.
 	RunnerUp bool
-	// Fitter answers for outside systems; nil means that none is configured.
-	Fitter Fitter
+	// Systems answers for outside systems; nil means that none is configured.
+	Systems Systems
 	// Now tells the time for ElapsedMillis; nil leaves it at 0.
 	Now func() time.Time
 }
@@ -45,7 +45,7 @@ func Solve(ctx context.Context, t *Template, inv *Inventory, o Options) Result {
 
 func solve(ctx context.Context, t *Template, inv *Inventory, o Options) Result {
 	found := &findings{}
-	ev := newEvaluation(ctx, t, inv, o.Fitter, found)
+	ev := newEvaluation(ctx, t, inv, o.Systems, found)
 	if len(found.list) > 0 {
 		return Rejected(found.sorted())
 	}
