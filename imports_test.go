@@ -95,7 +95,7 @@ func TestAgentStaysSmall(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t, "./cmd/hlo-agent") {
 		for _, dep := range p.Deps {
-			for _, bad := range []string{"k8s.io/kubernetes", "go.etcd.io/", "sigs.k8s.io/controller-runtime", module + "/sandbox", "testing"} {
+			for _, bad := range []string{"k8s.io/kubernetes", "go.etcd.io/", "sigs.k8s.io/controller-runtime", module + "/sandbox", "testing", "github.com/bufbuild/protocompile", "github.com/twmb/franz-go/pkg/kfake"} {
 				if dep == bad || strings.HasPrefix(dep, bad+"/") || (strings.HasSuffix(bad, "/") && strings.HasPrefix(dep, bad)) {
 					t.Errorf("hlo-agent links %s", dep)
 				}
