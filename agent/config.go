@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // Config is everything the agent can be told, from the environment alone.
@@ -71,16 +73,7 @@ const (
 )
 
 // Secret is a text that never prints.
-type Secret string
-
-// String hides the secret from fmt and slog.
-func (s Secret) String() string { return "[redacted]" }
-
-// GoString hides it from %#v.
-func (s Secret) GoString() string { return "[redacted]" }
-
-// MarshalText hides it from encoders.
-func (s Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+type Secret = ngsild.Secret
 
 // LoadConfig fills a Config through getenv and checks it. The error lists
 // every wrong setting by name, and never a secret's value.

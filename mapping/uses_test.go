@@ -13,7 +13,7 @@ func TestAttributesOfShippedMappings(t *testing.T) {
 	want := map[string][]string{
 		"component": {
 			"cliArgs", "containerImage", "envVars", "exposePorts", "infrastructureElement", "isJob", "isPrivate",
-			"networkPorts", "repoPassword", "repoUsername", "service",
+			"networkOverlay", "networkPorts", "repoPassword", "repoUsername", "service",
 		},
 		"element":      {"containerTechnology", "domain", "hostname", "lowLevelOrchestrator"},
 		"orchestrator": {"orchestrationType"},
@@ -32,7 +32,7 @@ func TestAttributesOfShippedMappings(t *testing.T) {
 	}
 	want["component"] = []string{
 		"chart", "chartValues", "cliArgs", "containerImage", "deployAs", "envVars", "exposePorts", "infrastructureElement",
-		"isJob", "isPrivate", "networkPorts", "repoPassword", "repoUsername", "repositoryPath", "repositoryUrl", "service",
+		"isJob", "isPrivate", "networkOverlay", "networkPorts", "repoPassword", "repoUsername", "repositoryPath", "repositoryUrl", "service",
 		"targetRevision",
 	}
 	want["element"] = []string{"containerTechnology", "cpuArchitecture", "deployAs", "domain", "hostname", "lowLevelOrchestrator"}
