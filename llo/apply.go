@@ -81,7 +81,7 @@ type target struct {
 
 func (c *Cluster) target(w *wanted) (*target, error) {
 	k := c.kind(w.key.GVK)
-	if k == nil {
+	if k == nil || !k.wanted() {
 		return nil, w.fail(ErrNoKind, "not a configured kind")
 	}
 	r := k.known()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -17,6 +18,9 @@ import (
 
 // Config is what a Cluster needs. It is not kept.
 type Config struct {
+	// Name is what the objects of this cluster are told apart by from those of
+	// another one; see Live. It may be empty.
+	Name string
 	// REST says how to reach the API server. QPS 0 means no limit on this side.
 	REST *rest.Config
 	// Owner is the value of our owner label; it must be a valid label value.
@@ -44,14 +48,18 @@ type Config struct {
 // Cluster is one Kubernetes cluster as seen by one agent. All methods are safe
 // for concurrent use, except that OnChange must come before Run.
 type Cluster struct {
+	name           string
 	owner, manager string
 	adopt          []string
-	kinds          []*kind
+	kinds          atomic.Pointer[[]*kind] // changed by Follow and sweep
 	api            *api
 	log            *slog.Logger
 	takenOver      func(kind string)
 	changed        func(entity string)
 	pauses         pauses
+
+	following sync.Mutex      // held while kinds or their followers change
+	start     func(*follower) // nil while Run does not run
 }
 
 // New checks cfg and prepares the connection. It asks the API server nothing.
@@ -60,7 +68,7 @@ func New(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{
-		owner: cfg.Owner, manager: cfg.Manager, adopt: slices.Clone(cfg.Adopt),
+		name: cfg.Name, owner: cfg.Owner, manager: cfg.Manager, adopt: slices.Clone(cfg.Adopt),
 		log: cfg.Log, takenOver: cfg.TakenOver, changed: func(string) {}, pauses: defaultPauses(),
 	}
 	if c.log == nil {
@@ -73,12 +81,8 @@ func New(cfg Config) (*Cluster, error) {
 	if c.api, err = newAPI(cfg.REST, cfg.Observe, c.log); err != nil {
 		return nil, fmt.Errorf("configure the connection to the API server: %w", err)
 	}
-	namespaces := namespacesOf(cfg.Namespaces)
-	for _, gvk := range cfg.Kinds {
-		if c.kind(gvk) == nil {
-			c.kinds = append(c.kinds, newKind(c, gvk, namespaces))
-		}
-	}
+	c.kinds.Store(&[]*kind{})
+	c.Follow(cfg.Kinds, cfg.Namespaces)
 	return c, nil
 }
 
@@ -96,16 +100,6 @@ func (cfg *Config) validate() error {
 	return errors.Join(errs...)
 }
 
-// namespacesOf gives each namespace once; a single empty name stands for all.
-func namespacesOf(names []string) []string {
-	if len(names) == 0 || slices.Contains(names, "") {
-		return []string{""}
-	}
-	names = slices.Clone(names)
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // OnChange sets what is called with the entity of an object of ours that was
 // added, changed, or deleted, or that lost our owner label. What Apply changed
 // itself is not told, since it is in the cache when Apply returns. It is also
@@ -118,20 +112,28 @@ func (c *Cluster) OnChange(f func(entity string)) { c.changed = f }
 // with back-off and does not hold up the others.
 func (c *Cluster) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	for _, k := range c.kinds {
-		for _, f := range k.followers {
-			running.Go(func() { f.run(ctx) })
-		}
+	c.following.Lock()
+	c.start = func(f *follower) {
+		ctx, cancel := context.WithCancel(ctx)
+		f.stop = cancel
+		running.Go(func() { f.run(ctx) })
 	}
-	running.Wait()
+	for f := range c.followers() {
+		c.start(f)
+	}
+	c.following.Unlock()
 	<-ctx.Done()
+	c.following.Lock()
+	c.start = nil
+	c.following.Unlock()
+	running.Wait()
 	c.api.close()
 	return nil
 }
 
 // Ready reports whether every kind was listed once or is known not to be there.
 func (c *Cluster) Ready() bool {
-	return !slices.ContainsFunc(c.kinds, func(k *kind) bool { return !k.settled() })
+	return !slices.ContainsFunc(*c.kinds.Load(), func(k *kind) bool { return !k.settled() })
 }
 
 // KindState is nil for a kind that is listed and followed. It is ErrNoKind when
@@ -140,14 +142,14 @@ func (c *Cluster) Ready() bool {
 // the moment; the cache then stays as it was.
 func (c *Cluster) KindState(gvk schema.GroupVersionKind) error {
 	k := c.kind(gvk)
-	if k == nil {
+	if k == nil || !k.wanted() {
 		return &Error{Verb: "follow", Key: Key{GVK: gvk}, Err: ErrNoKind, Message: "not a configured kind"}
 	}
 	return k.state()
 }
 
 func (c *Cluster) kind(gvk schema.GroupVersionKind) *kind {
-	for _, k := range c.kinds {
+	for _, k := range *c.kinds.Load() {
 		if k.gvk == gvk {
 			return k
 		}
@@ -205,11 +207,10 @@ func (c *Cluster) All() []*Live {
 
 func (c *Cluster) collect(from func(*store, []*Live) []*Live) []*Live {
 	var found []*Live
-	for _, k := range c.kinds {
-		for _, f := range k.followers {
-			found = from(f.store, found)
-		}
+	for f := range c.followers() {
+		found = from(f.store, found)
 	}
-	slices.SortFunc(found, func(a, b *Live) int { return a.Key.Compare(b.Key) })
-	return found
+	slices.SortStableFunc(found, func(a, b *Live) int { return a.Key.Compare(b.Key) })
+	// Two followers see one object while one takes the place of the other.
+	return slices.CompactFunc(found, func(a, b *Live) bool { return a.Key == b.Key })
 }

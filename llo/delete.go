@@ -16,14 +16,16 @@ import (
 // label is a *ForeignError and stays; other errors unwrap to ErrRetry. ctx and 30 s
 // bound the call.
 func (c *Cluster) Delete(ctx context.Context, l *Live) error {
-	now := c.sighting(l.Key)
+	now, k := c.sighting(l.Key), c.kind(l.GVK)
 	switch {
+	case now == nil && k != nil && !k.settled():
+		return &Error{Verb: "delete", Key: l.Key, Err: ErrRetry, Message: "the kind was not listed yet"}
 	case now == nil, now.UID != l.UID, now.Deleting:
 		return nil
 	case !now.ours:
 		return &ForeignError{Key: l.Key, Owner: now.owner, Entity: now.entity}
 	}
-	r := c.kind(l.GVK).known()
+	r := k.known()
 	if r == nil {
 		return &Error{Verb: "delete", Key: l.Key, Err: ErrRetry, Message: "the kind is not followed"}
 	}

@@ -15,7 +15,7 @@ func (c *Cluster) Hurry() {
 }
 
 // FirstFollower tells one goroutine of Run from those of other tests.
-func (c *Cluster) FirstFollower() any { return c.kinds[0].followers[0] }
+func (c *Cluster) FirstFollower() any { return (*c.kinds.Load())[0].all()[0] }
 
 // Bench is a Cluster of one kind without an API server.
 type Bench struct{ *Cluster }
@@ -27,14 +27,14 @@ func NewBench(t testing.TB, gvk schema.GroupVersionKind, owner, manager string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.kinds[0].keep(&resource{plural: "things", namespaced: true})
-	c.kinds[0].followers[0].follows()
+	(*c.kinds.Load())[0].keep(&resource{plural: "things", namespaced: true})
+	(*c.kinds.Load())[0].all()[0].follows()
 	return &Bench{c}
 }
 
 // Sight reads one object as a watch does.
 func (b *Bench) Sight(t testing.TB, text string) any {
-	s, err := b.sight(b.kinds[0].gvk, text)
+	s, err := b.sight((*b.kinds.Load())[0].gvk, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +43,14 @@ func (b *Bench) Sight(t testing.TB, text string) any {
 
 // Take reads one object and puts it into the cache.
 func (b *Bench) Take(t testing.TB, text string) {
-	if err := b.kinds[0].followers[0].store.Update(b.Sight(t, text)); err != nil {
+	if err := (*b.kinds.Load())[0].all()[0].store.Update(b.Sight(t, text)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // Unsettle makes the next comparison a full one.
 func (b *Bench) Unsettle() {
-	store := b.kinds[0].followers[0].store
+	store := (*b.kinds.Load())[0].all()[0].store
 	store.mu.Lock()
 	defer store.mu.Unlock()
 	for _, o := range store.objects {

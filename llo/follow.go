@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -44,17 +45,48 @@ type follower struct {
 	namespace string // empty: all
 	store     *store
 	streams   sync.WaitGroup // the open watches
+	wanted    atomic.Bool    // false: only until nothing of ours is in it
+	stop      func()         // ends run; nil before it; guarded by Cluster.following
 
 	mu     sync.Mutex
 	listed bool
-	err    error // why it is not followed now; nil once listed
+	err    error  // why it is not followed now; nil once listed
+	cut    func() // ends the attempt under way; nil while there is none
 }
 
 func newFollower(k *kind, namespace string) *follower {
 	f := &follower{kind: k, namespace: namespace}
-	f.err = &Error{Verb: "list", Key: f.key(), Err: ErrRetry, Message: "not listed yet"}
-	f.store = newStore(func(entity string) { k.cluster.changed(entity) }, f.follows)
+	f.err = f.unlisted()
+	f.store = newStore(f.changed, f.follows)
 	return f
+}
+
+func (f *follower) unlisted() error {
+	return &Error{Verb: "list", Key: f.key(), Err: ErrRetry, Message: "not listed yet"}
+}
+
+func (f *follower) changed(entity string) {
+	f.kind.cluster.changed(entity)
+	if !f.wanted.Load() {
+		f.kind.cluster.sweep()
+	}
+}
+
+// end ends run soon.
+func (f *follower) end() {
+	if f.stop != nil {
+		f.stop()
+	}
+}
+
+// renew makes f list once more, and counts it as not listed until it has.
+func (f *follower) renew() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listed, f.err = false, f.unlisted()
+	if f.cut != nil {
+		f.cut()
+	}
 }
 
 func (f *follower) key() Key { return Key{GVK: f.kind.gvk, Namespace: f.namespace} }
@@ -70,9 +102,12 @@ func (f *follower) run(ctx context.Context) {
 	absent := 0 // how often in a row the kind was not there
 	for pause := time.Duration(0); ; {
 		began := time.Now()
-		err := f.attempt(ctx, reflector)
+		cut, err := f.attempt(ctx, reflector)
 		if ctx.Err() != nil {
 			return
+		}
+		if cut {
+			continue
 		}
 		if err != nil {
 			f.note(err)
@@ -100,13 +135,26 @@ func (f *follower) reflector(logger klog.Logger) *cache.Reflector {
 	})
 }
 
-// attempt ends when the watch cannot go on without a new list.
-func (f *follower) attempt(ctx context.Context, reflector *cache.Reflector) error {
+// attempt ends when the watch cannot go on without a new list, or was cut.
+func (f *follower) attempt(ctx context.Context, reflector *cache.Reflector) (cut bool, err error) {
+	attempt, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.mu.Lock()
+	f.cut = cancel
+	f.mu.Unlock()
+	err = f.listAndWatch(attempt, reflector)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut = nil
+	return attempt.Err() != nil, err
+}
+
+func (f *follower) listAndWatch(ctx context.Context, reflector *cache.Reflector) error {
 	r, err := f.kind.find(ctx)
 	if err != nil {
 		return err
 	}
-	if !r.namespaced && f != f.kind.followers[0] {
+	if !r.namespaced && f != f.kind.all()[0] {
 		f.follows() // the first sees them all
 		<-ctx.Done()
 		return nil
@@ -123,11 +171,15 @@ func (f *follower) attempt(ctx context.Context, reflector *cache.Reflector) erro
 // follows is called when the store has become true.
 func (f *follower) follows() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	first := !f.listed
 	if f.err != nil {
 		f.kind.cluster.log.Info("following", "kind", f.kind.gvk.Kind, "namespace", f.namespace)
 	}
 	f.listed, f.err = true, nil
+	f.mu.Unlock()
+	if first {
+		f.kind.cluster.sweep() // it may have taken the place of another
+	}
 }
 
 // note keeps why the kind is not followed and logs it when it is something new.

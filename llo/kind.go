@@ -6,17 +6,18 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// kind is one configured kind, followed once for each namespace.
+// kind is one kind, followed once for each namespace.
 type kind struct {
 	cluster   *Cluster
 	gvk       schema.GroupVersionKind
-	followers []*follower
+	followers atomic.Pointer[[]*follower] // the wanted ones first; changed by Follow and sweep
 
 	mu       sync.Mutex
 	resource *resource // nil: not asked yet, or lost
@@ -28,37 +29,62 @@ type resource struct {
 	namespaced bool
 }
 
-func newKind(c *Cluster, gvk schema.GroupVersionKind, namespaces []string) *kind {
+func newKind(c *Cluster, gvk schema.GroupVersionKind) *kind {
 	k := &kind{cluster: c, gvk: gvk}
-	for _, namespace := range namespaces {
-		k.followers = append(k.followers, newFollower(k, namespace))
-	}
+	k.put(nil)
 	return k
 }
 
-// follower is the one that sees objects of that namespace, nil if none does.
-// What has no namespace is seen by the first.
-func (k *kind) follower(namespace string) *follower {
-	if namespace == "" {
-		return k.followers[0]
-	}
-	for _, f := range k.followers {
-		if f.namespace == namespace || f.namespace == "" {
-			return f
+// all are the followers; the slice must not be changed.
+func (k *kind) all() []*follower { return *k.followers.Load() }
+
+// put replaces the followers. Where the kind has no namespaces the first sees
+// all objects, so another first one begins anew.
+func (k *kind) put(followers []*follower) {
+	before := k.followers.Swap(&followers)
+	if before != nil && len(*before) > 0 && len(followers) > 0 && (*before)[0] != followers[0] {
+		if r := k.known(); r != nil && !r.namespaced {
+			followers[0].renew()
 		}
 	}
-	return nil
+}
+
+// follower is the one that sees objects of that namespace, nil if none does; one
+// that has listed them before all others. What has no namespace is seen by the
+// first.
+func (k *kind) follower(namespace string) *follower {
+	var found *follower
+	for _, f := range k.all() {
+		switch {
+		case namespace == "":
+			return f
+		case !f.covers(namespace):
+		case f.settled():
+			return f
+		case found == nil:
+			found = f
+		}
+	}
+	return found
+}
+
+// wanted says whether objects of the kind can be applied.
+func (k *kind) wanted() bool {
+	return slices.ContainsFunc(k.all(), func(f *follower) bool { return f.wanted.Load() })
 }
 
 func (k *kind) settled() bool {
-	return !slices.ContainsFunc(k.followers, func(f *follower) bool { return !f.settled() })
+	return !slices.ContainsFunc(k.all(), func(f *follower) bool { return f.wanted.Load() && !f.settled() })
 }
 
 // state is the first reason why the kind is not followed, that it is not there
 // before all others.
 func (k *kind) state() error {
 	var first error
-	for _, f := range k.followers {
+	for _, f := range k.all() {
+		if !f.wanted.Load() {
+			continue
+		}
 		err := f.state()
 		if errors.Is(err, ErrNoKind) {
 			return err

@@ -43,6 +43,8 @@ func (k Key) Compare(o Key) int {
 // changes: the cache replaces it. Its fields are shared and must not be changed.
 type Live struct {
 	Key
+	// Cluster is the name of the cluster that holds it.
+	Cluster         string
 	UID             types.UID
 	Generation      int64
 	ResourceVersion string

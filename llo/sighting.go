@@ -43,7 +43,7 @@ func (c *Cluster) sight(gvk schema.GroupVersionKind, text string) (*sighting, er
 	if err != nil {
 		return nil, err
 	}
-	s := &sighting{Live: Live{Key: Key{GVK: gvk}, ResourceVersion: strings.Clone(raw.version)}}
+	s := &sighting{Live: Live{Key: Key{GVK: gvk}, Cluster: c.name, ResourceVersion: strings.Clone(raw.version)}}
 	if err := s.readMetadata(raw.metadata); err != nil {
 		return nil, err
 	}
@@ -66,6 +66,7 @@ func (c *Cluster) sight(gvk schema.GroupVersionKind, text string) (*sighting, er
 func (s *sighting) forget() {
 	s.Live = Live{
 		Key:             Key{s.GVK, strings.Clone(s.Namespace), strings.Clone(s.Name)},
+		Cluster:         s.Cluster,
 		UID:             types.UID(strings.Clone(string(s.UID))),
 		ResourceVersion: s.ResourceVersion,
 	}

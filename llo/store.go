@@ -258,6 +258,18 @@ func (s *store) all(into []*Live) []*Live {
 	return into
 }
 
+// holds says whether an object of ours is in a namespace that counts.
+func (s *store) holds(counts func(namespace string) bool) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, of := range s.entities {
+		if slices.ContainsFunc(of, func(o *sighting) bool { return counts(o.Namespace) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // newer reports whether version a comes after b, both of the same kind. An empty
 // one comes before all others. One that is no number comes after all, so that
 // what is unclear is believed.

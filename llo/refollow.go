@@ -1,0 +1,129 @@
+package llo
+
+import (
+	"iter"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Follow changes which kinds and namespaces are followed and can be applied; see
+// Config. What is new is listed from now on, and Ready is false until it was. What
+// is left out is followed for as long as an object of ours is seen in it, so that
+// it can be deleted, and can be applied no more. It does not block.
+func (c *Cluster) Follow(kinds []schema.GroupVersionKind, namespaces []string) {
+	c.following.Lock()
+	defer c.following.Unlock()
+	namespaces = namespacesOf(namespaces)
+	next := slices.Clone(*c.kinds.Load())
+	for _, gvk := range kinds {
+		if !slices.ContainsFunc(next, func(k *kind) bool { return k.gvk == gvk }) {
+			next = append(next, newKind(c, gvk))
+		}
+	}
+	for _, k := range next {
+		if slices.Contains(kinds, k.gvk) {
+			k.follow(namespaces)
+		} else {
+			k.follow(nil)
+		}
+	}
+	c.kinds.Store(&next)
+	c.drop()
+}
+
+// namespacesOf gives each namespace once; a single empty name stands for all.
+func namespacesOf(names []string) []string {
+	if len(names) == 0 || slices.Contains(names, "") {
+		return []string{""}
+	}
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// follow makes the followers of exactly these namespaces the wanted ones. They
+// come first.
+func (k *kind) follow(namespaces []string) {
+	before := k.all()
+	next := make([]*follower, 0, len(before)+len(namespaces))
+	for _, namespace := range namespaces {
+		i := slices.IndexFunc(before, func(f *follower) bool { return f.namespace == namespace })
+		if i >= 0 {
+			next = append(next, before[i])
+			before[i].wanted.Store(true)
+			continue
+		}
+		f := newFollower(k, namespace)
+		f.wanted.Store(true)
+		next = append(next, f)
+		if k.cluster.start != nil {
+			k.cluster.start(f)
+		}
+	}
+	for _, f := range before {
+		if !slices.Contains(next, f) {
+			f.wanted.Store(false)
+			next = append(next, f)
+		}
+	}
+	k.put(next)
+}
+
+// sweep ends what is not wanted once nothing of ours is in it.
+func (c *Cluster) sweep() {
+	c.following.Lock()
+	defer c.following.Unlock()
+	c.drop()
+}
+
+// drop needs the lock.
+func (c *Cluster) drop() {
+	var next []*kind
+	for _, k := range *c.kinds.Load() {
+		var kept []*follower
+		for _, f := range k.all() {
+			if f.wanted.Load() || k.needs(f) {
+				kept = append(kept, f)
+				continue
+			}
+			c.log.Info("not followed any more", "kind", k.gvk.Kind, "namespace", f.namespace)
+			f.end()
+		}
+		k.put(kept)
+		if len(kept) > 0 {
+			next = append(next, k)
+		}
+	}
+	c.kinds.Store(&next)
+}
+
+// needs says whether an object of ours is seen, or may be, by f alone.
+func (k *kind) needs(f *follower) bool {
+	if !f.settled() {
+		return true
+	}
+	return f.store.holds(func(namespace string) bool {
+		return !slices.ContainsFunc(k.all(), func(o *follower) bool {
+			return o.wanted.Load() && o.settled() && (o.covers(namespace) || namespace == "" && o == k.all()[0])
+		})
+	})
+}
+
+// covers says whether f sees the objects of a namespace.
+func (f *follower) covers(namespace string) bool {
+	return f.namespace == "" || f.namespace == namespace
+}
+
+// followers gives those of all kinds, the wanted ones of each kind first.
+func (c *Cluster) followers() iter.Seq[*follower] {
+	return func(yield func(*follower) bool) {
+		for _, k := range *c.kinds.Load() {
+			for _, f := range k.all() {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
