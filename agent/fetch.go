@@ -91,8 +91,10 @@ func (l *links) missing(ids []ngsild.EntityID, asked time.Time) {
 	}
 }
 
-// input gathers what rendering a component needs. Missing entities are nil.
-func (l *links) input(ctx context.Context, c ngsild.Entity) (mapping.Input, error) {
+// input gathers what rendering a component needs. Missing entities are nil. If
+// what matters is not f any more, that is errSuperseded: what was gathered may
+// lack attributes.
+func (l *links) input(ctx context.Context, c ngsild.Entity, f *followed) (mapping.Input, error) {
 	in := mapping.Input{Component: c}
 	var used []ngsild.EntityID
 	var failed error
@@ -118,6 +120,15 @@ func (l *links) input(ctx context.Context, c ngsild.Entity) (mapping.Input, erro
 	if failed != nil {
 		return in, failed
 	}
+	if !l.current(f) {
+		return in, errSuperseded
+	}
 	l.release(c.ID, used...)
 	return in, nil
+}
+
+func (l *links) current(f *followed) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.follow == f
 }

@@ -9,12 +9,12 @@ import (
 
 // followed are the types of entities that rendering and ownership depend on,
 // with the attributes that do so; nil is all of them. Everything else in them,
-// load figures above all, is neither subscribed to nor kept.
-type followed map[string][]string
+// load figures above all, is neither subscribed to nor kept. It is immutable.
+type followed struct{ of map[string][]string }
 
 // follow is what the loop itself reads of linked entities, and what the mappings do.
-func follow(set *mapping.Set) followed {
-	f := followed{
+func follow(set *mapping.Set) *followed {
+	f := map[string][]string{
 		"InfrastructureElement": {"domain", "lowLevelOrchestrator"},
 		"LowLevelOrchestrator":  {"domain"},
 		"NetworkPort":           {},
@@ -33,24 +33,24 @@ func follow(set *mapping.Set) followed {
 		slices.Sort(f[typ])
 		f[typ] = slices.Compact(f[typ])
 	}
-	return f
+	return &followed{f}
 }
 
 // types are the followed types, sorted.
-func (f followed) types() []string {
-	names := slices.AppendSeq([]string{}, maps.Keys(f))
+func (f *followed) types() []string {
+	names := slices.AppendSeq([]string{}, maps.Keys(f.of))
 	slices.Sort(names)
 	return names
 }
 
 // attributes are all followed attributes, sorted; nil if all of some type are.
-func (f followed) attributes() []string {
+func (f *followed) attributes() []string {
 	var names []string
 	for _, typ := range f.types() {
-		if f[typ] == nil {
+		if f.of[typ] == nil {
 			return nil
 		}
-		names = append(names, f[typ]...)
+		names = append(names, f.of[typ]...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,11 +27,12 @@ const (
 // concurrent use; a resync builds it again.
 type links struct {
 	client *ngsild.Client
-	follow followed
 	now    func() time.Time
 	fetch  chan fetchRequest
 
 	mu         sync.Mutex
+	follow     *followed
+	narrow     bool // notifications may still lack attributes that are followed now
 	entities   map[ngsild.EntityID]*linked
 	dependents map[ngsild.EntityID]map[ngsild.EntityID]struct{}
 	needs      map[ngsild.EntityID][]ngsild.EntityID // the same, from the component's side
@@ -43,7 +45,7 @@ type linked struct {
 	checked time.Time // by our clock
 }
 
-func newLinks(client *ngsild.Client, follow followed, now func() time.Time) *links {
+func newLinks(client *ngsild.Client, follow *followed, now func() time.Time) *links {
 	return &links{
 		client: client, follow: follow, now: now, fetch: make(chan fetchRequest),
 		entities:   map[ngsild.EntityID]*linked{},
@@ -52,9 +54,49 @@ func newLinks(client *ngsild.Client, follow followed, now func() time.Time) *lin
 	}
 }
 
-// project keeps the attributes that matter.
+// follows says whether entities of a type matter.
+func (l *links) follows(typ string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, known := l.follow.of[typ]
+	return known
+}
+
+// types are the types of entities that matter, sorted.
+func (l *links) types() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.follow.types()
+}
+
+// refollow changes which attributes matter. Entities that other attributes
+// matter of now become unknown, and notifications only hints, until the broker
+// was asked to send what matters and everything was listed: see widened.
+func (l *links) refollow(f *followed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.follow
+	l.follow = f
+	for id, k := range l.entities {
+		if was, is := before.of[k.entity.Type], f.of[k.entity.Type]; k.exists && !sameNames(was, is) {
+			delete(l.entities, id)
+		}
+	}
+	l.narrow = l.narrow || !maps.EqualFunc(before.of, f.of, sameNames)
+}
+
+// widened says that notifications carry what matters, and that it was listed.
+func (l *links) widened() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.narrow = false
+}
+
+func sameNames(a, b []string) bool { return (a == nil) == (b == nil) && slices.Equal(a, b) }
+
+// project keeps the attributes that matter. It needs the lock.
 func (l *links) project(e ngsild.Entity) ngsild.Entity {
-	names, known := l.follow[e.Type]
+	names, known := l.follow.of[e.Type]
 	if known && names == nil {
 		return e
 	}
@@ -80,7 +122,7 @@ func (l *links) put(e ngsild.Entity, at time.Time) []ngsild.EntityID {
 	}
 	p := l.project(e)
 	if !at.IsZero() {
-		if e.Deleted || malformed(&p, nil) {
+		if e.Deleted || l.narrow || malformed(&p, nil) {
 			delete(l.entities, e.ID) // the next pass reads it
 			return l.dependentsOf(e.ID)
 		}

@@ -31,24 +31,6 @@ func loadMappings(names []string) (*mapping.Set, error) {
 	return mapping.Load(sources...)
 }
 
-// loadRules loads what MAPPINGS and POLICY name. The policy is that of exactly
-// these mappings and of the agent's namespace.
-func loadRules(cfg *Config) (*mapping.Set, *mapping.Policy, error) {
-	set, err := loadMappings(cfg.Mappings)
-	if err != nil {
-		return nil, nil, fmt.Errorf("MAPPINGS:\n%w", err)
-	}
-	sources, err := mapping.ReadPaths(cfg.Policies...)
-	if err != nil {
-		return nil, nil, fmt.Errorf("POLICY: %w", err)
-	}
-	policy, err := mapping.LoadPolicy(sources...)
-	if err != nil {
-		return nil, nil, fmt.Errorf("POLICY:\n%w", err)
-	}
-	return set, policy.For(set, cfg.Namespace), nil
-}
-
 func mappingSources(names []string) ([]mapping.Source, error) {
 	var shipped, paths []string
 	for _, name := range names {

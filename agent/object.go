@@ -36,7 +36,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 			r.log.Info("would apply", "entity", p.id, "object", o.GetKind()+"/"+o.GetName())
 			continue
 		}
-		result, err := r.cluster.Apply(ctx, o)
+		result, err := r.clusters.Apply(ctx, p.cluster, o)
 		if err != nil {
 			if p.problem = applyProblem(err); p.problem != nil {
 				p.wake(problemRetry)
@@ -60,7 +60,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 	if p.order == starting {
 		r.tracker.carriedOut(&p.view)
 	}
-	p.live = r.cluster.ByEntity(string(p.id))
+	p.live = r.clusters.ByEntity(string(p.id))
 	return nil
 }
 
@@ -139,7 +139,7 @@ func (r *reconciler) deleteAll(ctx context.Context, live []*llo.Live) error {
 			r.log.Info("would delete", "object", l.Key.String())
 			continue
 		}
-		if err := r.cluster.Delete(ctx, l); err != nil {
+		if err := r.clusters.Delete(ctx, l); err != nil {
 			return fmt.Errorf("delete %s: %w", l.Key, err)
 		}
 		r.metrics.applies.WithLabelValues(l.Key.GVK.Kind, "deleted").Inc()
@@ -178,9 +178,8 @@ func (p *pass) main() *llo.Live {
 		}
 		return nil
 	}
-	key := objectKey(p.objects.Objects[0])
 	for _, l := range p.live {
-		if l.Key == key {
+		if p.isLive(p.objects.Objects[0], l) {
 			return l
 		}
 	}
@@ -189,11 +188,12 @@ func (p *pass) main() *llo.Live {
 
 // renders says whether l is one of the objects that are wanted now.
 func (p *pass) renders(l *llo.Live) bool {
-	return slices.ContainsFunc(p.objects.Objects, func(o *unstructured.Unstructured) bool { return objectKey(o) == l.Key })
+	return slices.ContainsFunc(p.objects.Objects, func(o *unstructured.Unstructured) bool { return p.isLive(o, l) })
 }
 
-func objectKey(o *unstructured.Unstructured) llo.Key {
-	return llo.Key{GVK: o.GroupVersionKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
+// isLive says whether l is what became of a rendered object.
+func (p *pass) isLive(o *unstructured.Unstructured, l *llo.Live) bool {
+	return l.Cluster == p.cluster && l.Key == llo.Key{GVK: o.GroupVersionKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 func elementOf(l *llo.Live) ngsild.EntityID {

@@ -52,7 +52,7 @@ func (r *reconciler) observe(p *pass) {
 
 // observeRemoval reports an ordered removal: Finished only when nothing is left.
 func (r *reconciler) observeRemoval(p *pass) {
-	p.live = r.cluster.ByEntity(string(p.id))
+	p.live = r.clusters.ByEntity(string(p.id))
 	if len(p.live) == 0 {
 		p.status = &status{Phase: mapping.Unplaced, Reason: reasonRemoved, Message: "ordered away; the object is gone",
 			componentStatus: statusFinished, clearElement: true}
@@ -66,28 +66,25 @@ func (r *reconciler) observeRemoval(p *pass) {
 	case r.cfg.SyncPolicy != syncAll:
 		p.status.Reason, p.status.Message = reasonKept, "ordered away, but SYNC_POLICY is "+r.cfg.SyncPolicy+": the object stays"
 	}
-	p.status.identify(r, p.live[0])
+	p.status.identify(p.live[0])
 }
 
-func (s *status) identify(r *reconciler, l *llo.Live) {
+func (s *status) identify(l *llo.Live) {
 	s.APIVersion, s.Kind = l.Key.GVK.GroupVersion().String(), l.Key.GVK.Kind
 	s.Namespace, s.Name, s.UID = l.Key.Namespace, l.Key.Name, string(l.UID)
-	s.Cluster = clusterName
+	s.Cluster = l.Cluster
 }
-
-// clusterName is what deploymentStatus calls the one cluster of KUBECONFIG.
-const clusterName = "default"
 
 // observeObject takes the state of the objects over into s, with what time adds
 // to it: silence, a standstill, a move that does not arrive.
 func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
-	s.identify(r, main)
+	s.identify(main)
 	if said := reported(&p.entity); s.InputHash == "" && said.UID == s.UID {
 		s.InputHash = said.InputHash
 	}
 	object := main.Object()
-	state := r.mappings.Observe(object)
-	s.properties = r.mappings.Properties(object)
+	state := p.rules.Observe(object)
+	s.properties = p.rules.Properties(object)
 	s.Phase, s.Reason, s.Message, s.ObservedGeneration = state.Phase, state.Reason, state.Message, state.ObservedGeneration
 	p.runs = state.Phase == mapping.Running || state.Phase == mapping.Succeeded
 	since := r.standsSince(p, main, state)

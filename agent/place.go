@@ -81,8 +81,8 @@ func (r *reconciler) handles(service *ngsild.Entity) bool {
 
 // place decides whether the component is wanted, and gathers what it links to.
 // Nothing here depends on what is in the cluster.
-func (r *reconciler) place(ctx context.Context, v *view) (placement, error) {
-	p := placement{order: v.order}
+func (r *reconciler) place(ctx context.Context, of *pass) (placement, error) {
+	v, p := &of.view, placement{order: of.order}
 	if v.absent {
 		p.want = gone
 		return p, nil
@@ -90,7 +90,7 @@ func (r *reconciler) place(ctx context.Context, v *view) (placement, error) {
 	if p.order == none {
 		p.order = orderOf(v.entity.Enum(attrStatus))
 	}
-	in, err := r.links.input(ctx, v.entity)
+	in, err := r.links.input(ctx, v.entity, of.rules.followed)
 	if err != nil {
 		return p, fmt.Errorf("read what it links to: %w", err)
 	}

@@ -43,12 +43,13 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 	if err != nil {
 		return err
 	}
-	set, err := loadMappings(cfg.Mappings)
+	loaded, err := loadRules(cfg)
 	if err != nil {
-		return fmt.Errorf("MAPPINGS: %w", err)
+		return err
 	}
-	cluster, err := llo.New(llo.Config{REST: kube, Owner: cfg.AgentID, Manager: "hlo-agent/" + cfg.AgentID,
-		Kinds: set.Kinds(), Namespaces: []string{cfg.Namespace}, Log: newLogger(cfg, stderr)})
+	cluster := newClusters(func(string) {})
+	err = cluster.add(llo.Config{Name: defaultCluster, REST: kube, Owner: cfg.AgentID, Manager: "hlo-agent/" + cfg.AgentID,
+		Kinds: loaded.Kinds(), Namespaces: loaded.namespaces, Log: newLogger(cfg, stderr)})
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 }
 
 // waitReady waits until the cluster was listed.
-func waitReady(ctx context.Context, cluster *llo.Cluster) error {
+func waitReady(ctx context.Context, cluster *clusters) error {
 	deadline, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -104,7 +105,7 @@ func waitReady(ctx context.Context, cluster *llo.Cluster) error {
 
 // missingEntities lists the objects of which the broker proves that their
 // entities are gone, in order.
-func missingEntities(ctx context.Context, client *ngsild.Client, cluster *llo.Cluster, subscription string) ([]*llo.Live, error) {
+func missingEntities(ctx context.Context, client *ngsild.Client, cluster *clusters, subscription string) ([]*llo.Live, error) {
 	listed := map[ngsild.EntityID]bool{}
 	_, err := client.List(ctx, ngsild.Query{Types: []string{typeComponent}, Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
@@ -136,7 +137,7 @@ func missingEntities(ctx context.Context, client *ngsild.Client, cluster *llo.Cl
 func digestOf(live []*llo.Live) string {
 	h := sha256.New()
 	for _, l := range live {
-		fmt.Fprintf(h, "%s|%s\n", l.Key, l.UID)
+		fmt.Fprintf(h, "%s|%s|%s\n", l.Cluster, l.Key, l.UID)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }

@@ -27,11 +27,11 @@ func rbacCommand(getenv func(string) string) *cobra.Command {
 			"in any namespace, or in none. With --service-account the bindings come with it. Nothing is sent anywhere.",
 		Example: "  hlo-agent rbac | kubectl auth reconcile -f -\n  hlo-agent rbac --mapping kubernetes --mapping argocd --namespace edge --service-account edge/hlo-agent",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, policy, err := loadRules(&Config{Mappings: mappings, Policies: policies, Namespace: namespace})
+			loaded, err := loadRules(&Config{Mappings: mappings, Policies: policies, Namespace: namespace})
 			if err != nil {
 				return err
 			}
-			return printRights(rightsOf(policy), name, account, cmd.OutOrStdout())
+			return printRights(rightsOf(loaded.policy), name, account, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringSliceVar(&mappings, "mapping", words(getenv("MAPPINGS")), "as in MAPPINGS, which is the default")

@@ -30,12 +30,12 @@ func TestRightsAreTheAllowList(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, policy, err := loadRules(&Config{Mappings: c.mappings, Namespace: "edge"})
+			loaded, err := loadRules(&Config{Mappings: c.mappings, Namespace: "edge"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := map[string][]string{}
-			for namespace, rules := range rightsOf(policy) {
+			for namespace, rules := range rightsOf(loaded.policy) {
 				for _, r := range rules {
 					got[namespace] = append(got[namespace], strings.Join(r.Verbs, " ")+" "+strings.Join(r.APIGroups, " ")+": "+strings.Join(r.Resources, " "))
 				}
@@ -49,12 +49,12 @@ func TestRightsAreTheAllowList(t *testing.T) {
 
 func TestRightsArePrinted(t *testing.T) {
 	t.Parallel()
-	_, policy, err := loadRules(&Config{Mappings: []string{"ocm-manifestwork", "argocd"}, Namespace: "edge"})
+	loaded, err := loadRules(&Config{Mappings: []string{"ocm-manifestwork", "argocd"}, Namespace: "edge"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := printRights(rightsOf(policy), "hlo-agent", "edge/robot", &out); err != nil {
+	if err := printRights(rightsOf(loaded.policy), "hlo-agent", "edge/robot", &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"kind: ClusterRole\n", "kind: ClusterRoleBinding\n", "kind: Role\n", "kind: RoleBinding\n", "  namespace: argocd\n", "- kind: ServiceAccount\n  name: robot\n  namespace: edge\n"} {
@@ -62,7 +62,7 @@ func TestRightsArePrinted(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
-	if err := printRights(rightsOf(policy), "hlo-agent", "robot", &out); err == nil {
+	if err := printRights(rightsOf(loaded.policy), "hlo-agent", "robot", &out); err == nil {
 		t.Error("an account without a namespace was taken")
 	}
 }

@@ -20,9 +20,8 @@ type reconciler struct {
 	cfg      Config
 	domains  domains
 	client   *ngsild.Client
-	cluster  *llo.Cluster
-	mappings *mapping.Set
-	policy   *mapping.Policy
+	clusters *clusters
+	current  atomic.Pointer[rules] // see use
 	tracker  *tracker
 	links    *links
 	guard    *guard
@@ -39,6 +38,8 @@ type reconciler struct {
 type pass struct {
 	view
 	placement
+	rules   *rules // the ones that this pass works with from its beginning to its end
+	cluster string // where its objects belong
 	objects mapping.Rendered
 	live    []*llo.Live // ours for this entity, as the cluster last said
 	problem *problem    // why objects could not be rendered or applied
@@ -69,7 +70,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	if p == nil || err != nil {
 		return 0, err
 	}
-	if p.placement, err = r.place(ctx, &p.view); err != nil {
+	if p.placement, err = r.place(ctx, p); err != nil {
 		return 0, err
 	}
 	p.paused = paused(p)
@@ -89,7 +90,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, error) {
 	v, ok := r.tracker.get(id)
 	if !ok {
-		if len(r.cluster.ByEntity(string(id))) == 0 {
+		if len(r.clusters.ByEntity(string(id))) == 0 {
 			return nil, nil
 		}
 		r.tracker.suspect(id)
@@ -110,7 +111,7 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 			return nil, errSuperseded
 		}
 	}
-	return &pass{view: v, live: r.cluster.ByEntity(string(id))}, nil
+	return &pass{view: v, rules: r.rules(), cluster: defaultCluster, live: r.clusters.ByEntity(string(id))}, nil
 }
 
 // errSuperseded ends a pass whose knowledge became old while it ran.
@@ -121,9 +122,9 @@ func (r *reconciler) render(p *pass) {
 	if p.want != wanted {
 		return
 	}
-	objects, err := r.mappings.Render(p.input, r.cfg.Namespace)
+	objects, err := p.rules.Render(p.input, r.cfg.Namespace)
 	if err == nil {
-		err = r.policy.Check(objects.Objects)
+		err = p.rules.policy.Check(objects.Objects)
 	}
 	for _, w := range objects.Warnings {
 		r.log.Debug("rendered with a warning", "entity", p.id, "warning", w)

@@ -44,7 +44,7 @@ func (r *reconciler) resync(ctx context.Context) error {
 // owners of objects. The guard hears of all of them before the first is worked on.
 func (r *reconciler) missing(seen map[ngsild.EntityID]bool, asked time.Time) {
 	absent := r.tracker.unlisted(seen, asked)
-	for _, l := range r.cluster.All() {
+	for _, l := range r.clusters.All() {
 		if id := entityOf(l); !seen[id] && r.tracker.suspect(id) {
 			absent = append(absent, id)
 		}
@@ -52,7 +52,7 @@ func (r *reconciler) missing(seen map[ngsild.EntityID]bool, asked time.Time) {
 	slices.Sort(absent)
 	absent = slices.Compact(absent)
 	for _, id := range absent {
-		if n := len(brokerOrigin(r.cluster.ByEntity(string(id)))); n > 0 {
+		if n := len(brokerOrigin(r.clusters.ByEntity(string(id)))); n > 0 {
 			r.guard.expect(id, n)
 		}
 	}
@@ -61,7 +61,7 @@ func (r *reconciler) missing(seen map[ngsild.EntityID]bool, asked time.Time) {
 
 func (r *reconciler) resyncLinks(ctx context.Context, asked time.Time) error {
 	seen := map[ngsild.EntityID]bool{}
-	_, err := r.client.List(ctx, ngsild.Query{Types: r.links.follow.types(), Local: true}, func(page []ngsild.Entity) error {
+	_, err := r.client.List(ctx, ngsild.Query{Types: r.links.types(), Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
 			seen[e.ID] = true
 			r.enqueue(r.links.put(e, time.Time{}))

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -53,7 +52,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	set, policy, err := loadRules(&cfg)
+	loaded, err := loadRules(&cfg)
 	if err != nil {
 		return err
 	}
@@ -69,11 +68,9 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer ops.Close()
 
 	s := &service{health: h, ask: make(chan struct{}, 1), worked: make(chan struct{})}
-	s.reconciler = &reconciler{cfg: cfg, client: client, mappings: set, policy: policy, metrics: m, log: log, now: o.Now, rand: o.Rand}
-	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, follow(set), s.now), newQueue(m)
-	for _, name := range set.PropertyNames() {
-		s.tracker.reported[name] = true
-	}
+	s.reconciler = &reconciler{cfg: cfg, client: client, metrics: m, log: log, now: o.Now, rand: o.Rand}
+	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
+	s.use(loaded)
 	s.guard = newGuard(&cfg, s.prunable, s.now, log)
 
 	// Everything but the signal's context: a stop is a sequence, not a cut.
@@ -82,7 +79,8 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	var group errgroup.Group
 	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h)) })
 	if err := s.identify(ctx, client); err == nil {
-		if s.cluster, err = llo.New(s.clusterConfig(kube)); err != nil {
+		s.clusters = newClusters(func(entity string) { s.queue.Add(ngsild.EntityID(entity)) })
+		if err := s.clusters.add(s.clusterConfig(defaultCluster, kube)); err != nil {
 			cancel()
 			return errors.Join(err, group.Wait())
 		}
@@ -107,39 +105,25 @@ func (s *service) identify(ctx context.Context, client *ngsild.Client) error {
 	return err
 }
 
-func (s *service) clusterConfig(kube *rest.Config) llo.Config {
+func (s *service) clusterConfig(name string, kube *rest.Config) llo.Config {
 	return llo.Config{
-		REST: kube, Owner: s.cfg.AgentID, Manager: "hlo-agent/" + s.cfg.AgentID,
-		Kinds: s.mappings.Kinds(), Namespaces: s.namespaces(), Adopt: s.cfg.adopt(),
+		Name: name, REST: kube, Owner: s.cfg.AgentID, Manager: "hlo-agent/" + s.cfg.AgentID,
+		Kinds: s.rules().Kinds(), Namespaces: s.rules().namespaces, Adopt: s.cfg.adopt(),
 		Log: s.log, Observe: s.metrics.kubernetes,
 		TakenOver: func(kind string) { s.metrics.takeovers.WithLabelValues(kind).Inc() },
 	}
 }
 
-// namespaces are those that the policy lets objects be made in; none is all.
-func (s *service) namespaces() []string {
-	names := []string{s.cfg.Namespace}
-	for _, a := range s.policy.Allowed() {
-		if slices.Contains(a.Namespaces, "*") {
-			return nil
-		}
-		names = append(names, a.Namespaces...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // start begins everything that runs until the stop. Workers begin when the
 // cluster and the broker were listed once: before that, nothing is known.
 func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face) {
-	s.cluster.OnChange(func(entity string) { s.queue.Add(ngsild.EntityID(entity)) })
 	s.keeper = ngsild.NewKeeper(s.keeperConfig())
 	s.receiver = ngsild.NewReceiver(s.receiverConfig())
 	router := mux.NewRouter()
 	router.Handle("/notify", s.receiver)
 	group.Go(func() error { return public.Serve(inner, router) })
 	group.Go(func() error { return s.receiver.Run(inner) })
-	group.Go(func() error { return s.cluster.Run(inner) })
+	group.Go(func() error { return s.clusters.Run(inner) })
 	group.Go(func() error { return s.links.run(inner) })
 	group.Go(func() error {
 		defer close(s.worked)
@@ -197,17 +181,19 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 }
 
 // prunable is the number of objects that a missing entity could cost us.
-func (s *service) prunable() int { return len(brokerOrigin(s.cluster.All())) }
+func (s *service) prunable() int { return len(brokerOrigin(s.clusters.All())) }
 
 // clusterState says which kinds cannot be followed, "ok" when all can. A kind
 // that is not installed is named, and is nothing wrong with the cluster.
 func (r *reconciler) clusterState() (text string, healthy bool) {
 	var wrong []string
 	healthy = true
-	for _, kind := range r.mappings.Kinds() {
-		if err := r.cluster.KindState(kind); err != nil {
-			wrong = append(wrong, err.Error())
-			healthy = healthy && errors.Is(err, llo.ErrNoKind)
+	for _, name := range r.clusters.names() {
+		for _, kind := range r.rules().Kinds() {
+			if err := r.clusters.KindState(name, kind); err != nil {
+				wrong = append(wrong, err.Error())
+				healthy = healthy && errors.Is(err, llo.ErrNoKind)
+			}
 		}
 	}
 	if len(wrong) == 0 {

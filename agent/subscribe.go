@@ -11,7 +11,7 @@ import (
 
 // subscriptions are what the agent wants the broker to send. The ids are the
 // same at every start, so that a restart finds them again.
-func subscriptions(cfg *Config, follow followed) []ngsild.Subscription {
+func subscriptions(cfg *Config, follow *followed) []ngsild.Subscription {
 	endpoint := ngsild.NotificationParams{Format: "normalized", Endpoint: ngsild.Endpoint{URI: cfg.NotificationURL, Accept: "application/json"}}
 	components := ngsild.Subscription{
 		ID: subscriptionID(cfg.AgentID, "components"), Type: "Subscription", Name: "hlo-agent " + cfg.AgentID + " components",
@@ -43,12 +43,12 @@ func (s *service) notified(n ngsild.Notification) {
 		at = s.now()
 	}
 	for _, e := range n.Entities {
-		switch _, link := s.links.follow[e.Type]; {
+		switch {
 		case e.Type == typeComponent:
 			if s.tracker.notified(e, at) {
 				s.queue.Add(e.ID)
 			}
-		case link:
+		case s.links.follows(e.Type):
 			s.enqueue(s.links.put(e, at))
 		}
 	}
@@ -71,7 +71,7 @@ func (s *service) wantResync() {
 func (s *service) listFirst(ctx context.Context) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !s.cluster.Ready() {
+	for !s.clusters.Ready() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -191,14 +191,14 @@ func lastPart(id string) string { return id[strings.LastIndexByte(id, ':')+1:] }
 
 func (s *service) keeperConfig() ngsild.KeeperConfig {
 	return ngsild.KeeperConfig{
-		Client: s.client, Want: subscriptions(&s.cfg, s.links.follow), Clock: s.now, Rand: s.rand, Log: s.log,
+		Client: s.client, Want: subscriptions(&s.cfg, s.rules().followed), Clock: s.now, Rand: s.rand, Log: s.log,
 		Secret: func(context.Context) (string, error) { return s.cfg.secret() },
 	}
 }
 
 func (s *service) receiverConfig() ngsild.ReceiverConfig {
 	known := map[string]bool{}
-	for _, sub := range subscriptions(&s.cfg, s.links.follow) {
+	for _, sub := range subscriptions(&s.cfg, s.rules().followed) {
 		known[sub.ID] = true
 	}
 	return ngsild.ReceiverConfig{

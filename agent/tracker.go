@@ -12,11 +12,11 @@ import (
 // tracker remembers the newest known state of every component. It is a cache:
 // a resync builds it again. Safe for concurrent use.
 type tracker struct {
-	now      func() time.Time
-	reported map[string]bool // attributes that we write and that never change what is done; fixed at the start
+	now func() time.Time
 
-	mu      sync.Mutex
-	records map[ngsild.EntityID]*record
+	mu       sync.Mutex
+	reported map[string]bool // attributes that we write and that never change what is done
+	records  map[ngsild.EntityID]*record
 }
 
 // record is what is known of one component.
@@ -74,6 +74,16 @@ var undecided = map[string]bool{
 
 func newTracker(now func() time.Time) *tracker {
 	return &tracker{now: now, reported: maps.Clone(undecided), records: map[ngsild.EntityID]*record{}}
+}
+
+// leaveOut makes attributes that the mappings write back decide nothing.
+func (t *tracker) leaveOut(written []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reported = maps.Clone(undecided)
+	for _, name := range written {
+		t.reported[name] = true
+	}
 }
 
 // view is a copy of what one pass works from.
