@@ -36,8 +36,17 @@ type Config struct {
 	NotificationSecret     Secret `env:"NOTIFICATION_SECRET" help:"what the broker must send with each notification; made and kept in the subscription when unset"`
 	NotificationSecretFile string `env:"NOTIFICATION_SECRET_FILE" help:"the same from a file, read again at each check"`
 	NotificationMaxBytes   int64  `env:"NOTIFICATION_MAX_BYTES,default=16777216" help:"largest notification body, in bytes"`
-	ListenAddr             string `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify"`
+	ListenAddr             string `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify, /hlo_al"`
 	OpsAddr                string `env:"OPS_ADDR,default=:9102" help:"/metrics, /healthz, /readyz"`
+
+	APIAuth      string   `env:"API_AUTH" help:"who may call what other domains call (/hlo_al): oidc, mtls, any (of the two), both, or off (everybody); unset: nobody"`
+	APIClients   []string `env:"API_CLIENTS" help:"common names or DNS names of the client certificates that may call; default: all that the listener has verified"`
+	APIRate      float64  `env:"API_RATE,default=500" help:"requests a second of one caller, in bursts of twice as many"`
+	APIMaxBytes  int64    `env:"API_MAX_BYTES,default=1048576" help:"largest body of a caller, in bytes"`
+	OIDCIssuer   string   `env:"OIDC_ISSUER" help:"issuer of the callers' tokens, such as https://keycloak/auth/realms/continuum"`
+	OIDCAudience string   `env:"OIDC_AUDIENCE" help:"audience that their tokens must have"`
+	OIDCRoles    []string `env:"OIDC_ROLES,default=HLO,Continuum administrator,IoT service deployer" help:"roles in realm_access.roles of which a token must have one; * for any"`
+	OIDCCAFile   string   `env:"OIDC_CA_FILE" help:"PEM file with the roots that sign the issuer's certificate"`
 
 	AgentID    string   `env:"AGENT_ID" help:"owner of objects and subscriptions; default from DOMAIN_ID and NAMESPACE"`
 	Domains    []string `env:"DOMAIN_ID" help:"the domain, several with commas, or * for whatever the broker holds; default: the one Domain that the broker holds itself"`
@@ -146,6 +155,7 @@ func (c *Config) Validate() error {
 	if c.NotificationSecret != "" && c.NotificationSecretFile != "" {
 		bad("NOTIFICATION_SECRET", "set either this or NOTIFICATION_SECRET_FILE")
 	}
+	c.validateAuth(bad)
 	if c.AgentID != "" && !labelValue.MatchString(c.AgentID) {
 		bad("AGENT_ID", "%q must be a Kubernetes label value: at most 63 letters, digits, '.', '_' or '-'", c.AgentID)
 	}
@@ -190,6 +200,27 @@ func (c *Config) Validate() error {
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
+}
+
+// validateAuth checks what says who may call.
+func (c *Config) validateAuth(bad func(name, format string, args ...any)) {
+	if c.APIAuth != "" && !slices.Contains(authModes, c.APIAuth) {
+		bad("API_AUTH", "%q must be one of %s", c.APIAuth, strings.Join(authModes, ", "))
+	}
+	if c.APIAuth == authOIDC || c.APIAuth == authAny || c.APIAuth == authBoth {
+		if u, err := url.Parse(c.OIDCIssuer); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			bad("OIDC_ISSUER", "must be set to an http:// or https:// address when API_AUTH is %s", c.APIAuth)
+		}
+		if c.OIDCAudience == "" {
+			bad("OIDC_AUDIENCE", "must be set when API_AUTH is %s: without it a token for any other service would do", c.APIAuth)
+		}
+	}
+	if c.APIRate <= 0 {
+		bad("API_RATE", "%v must be positive", c.APIRate)
+	}
+	if c.APIMaxBytes < 1024 {
+		bad("API_MAX_BYTES", "%d must be at least 1024", c.APIMaxBytes)
+	}
 }
 
 // brokerBase is the broker's address without /ngsi-ld/v1.

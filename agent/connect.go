@@ -30,7 +30,7 @@ import (
 func brokerTransport(ctx context.Context, cfg *Config, base http.RoundTripper) (http.RoundTripper, error) {
 	if base == nil {
 		var err error
-		if base, err = tcpTransport(cfg); err != nil {
+		if base, err = rootsTransport("CB_CA_FILE", cfg.BrokerCAFile); err != nil {
 			return nil, err
 		}
 	}
@@ -46,20 +46,23 @@ func brokerTransport(ctx context.Context, cfg *Config, base http.RoundTripper) (
 	return base, nil
 }
 
-func tcpTransport(cfg *Config) (http.RoundTripper, error) {
+// rootsTransport trusts the certificates in the file that a setting names, and
+// the system's where it names none.
+func rootsTransport(setting, file string) (http.RoundTripper, error) {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.MaxIdleConnsPerHost = 64
-	if cfg.BrokerCAFile != "" {
-		pem, err := os.ReadFile(cfg.BrokerCAFile)
-		if err != nil {
-			return nil, fmt.Errorf("CB_CA_FILE: %w", err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("CB_CA_FILE: no certificate in %s", cfg.BrokerCAFile)
-		}
-		base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if file == "" {
+		return base, nil
 	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no certificate in %s", setting, file)
+	}
+	base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return base, nil
 }
 

@@ -30,6 +30,10 @@ type metrics struct {
 	resyncs          *prometheus.CounterVec
 	subscriptionOK   *prometheus.GaugeVec
 	repairs          prometheus.Counter
+	authOff          prometheus.Gauge
+	apiRequests      *prometheus.CounterVec
+	apiSeconds       *prometheus.HistogramVec
+	apiRefused       *prometheus.CounterVec
 }
 
 // latency covers a millisecond to two minutes.
@@ -48,7 +52,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	depth := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hlo_agent_queue_depth", Help: "Entities that wait for a pass."})
 	subscribed := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hlo_agent_subscription_healthy", Help: "1 while the broker keeps and serves the subscription as wanted."}, []string{"subscription"})
-	reg.MustRegister(depth, subscribed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hlo_agent_api_authentication_off", Help: "1 when everybody may call, since API_AUTH says off."})
+	reg.MustRegister(open, depth, subscribed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return &metrics{
 		notifications:    count("notifications_total", "Notifications by result.", "result"),
 		reconciles:       count("reconciles_total", "Passes by result.", "result"),
@@ -67,6 +72,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resyncs:          count("resyncs_total", "Full comparisons by result.", "result"),
 		subscriptionOK:   subscribed,
 		repairs:          count("subscription_repairs_total", "Subscriptions created or repaired.").WithLabelValues(),
+		authOff:          open,
+		apiRequests:      count("api_requests_total", "Requests of callers that were let in, by operation and status code.", "operation", "code"),
+		apiSeconds:       took("api_request_duration_seconds", "Time to answer them.", "operation"),
+		apiRefused:       count("api_refused_total", "Requests that were not let in: closed, unauthenticated, forbidden, rate, size, unavailable.", "reason"),
 	}
 }
 
