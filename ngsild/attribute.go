@@ -14,6 +14,7 @@ type fields struct {
 	meta      int    // members that only describe a value
 	others    int    // members that are neither
 	twice     bool   // main is there twice
+	observed  []byte // of observedAt, in whatever shape it came
 }
 
 // fieldsOf sorts the members of an object.
@@ -47,7 +48,13 @@ func (f *fields) add(key, value []byte) {
 		f.setMain(value, OtherProperty, expanded)
 	case "datasetId":
 		f.dataset = !bytes.Equal(value, []byte(`"@none"`))
-	case "md", "observedAt", "unitCode", "createdAt", "modifiedAt", "deletedAt", "instanceId",
+	case "md":
+		f.meta++
+		f.observed = observedIn(value)
+	case "observedAt":
+		f.meta++
+		f.observed = value
+	case "unitCode", "createdAt", "modifiedAt", "deletedAt", "instanceId",
 		"lang", "objectType", "valueType", "previousValue", "previousObject", "previousLanguageMap":
 		f.meta++
 	case "key":
@@ -148,6 +155,7 @@ func (r *valueReader) single(text []byte, f fields) Attribute {
 // value is called; where the two disagree the value is kept as a guess.
 func (r *valueReader) instance(f fields) Attribute {
 	a := Attribute{Kind: f.kind, Malformed: f.twice}
+	r.observe(f.observed)
 	if a.Kind == KindUnknown {
 		a.Kind = f.mainKind
 	}

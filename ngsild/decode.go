@@ -127,7 +127,7 @@ type named struct {
 
 func (r *entityReader) add(text []byte, index int, notified bool) {
 	clear(r.attrs)
-	r.attrs, r.err = r.attrs[:0], nil
+	r.attrs, r.err, r.newest = r.attrs[:0], nil, moments{}
 	r.left = min(maxValues, r.allowance)
 	before := r.left
 	entity, err := r.entity(text)
@@ -160,7 +160,7 @@ func (r *entityReader) entity(text []byte) (Entity, error) {
 	case e.Type == "":
 		return e, errors.New("no type")
 	}
-	e.Attrs = r.attributes()
+	e.Attrs, e.Observed = r.attributes(), r.newest.latest()
 	return e, nil
 }
 

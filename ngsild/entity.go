@@ -1,6 +1,9 @@
 package ngsild
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // EntityID is the URI of an entity, as the broker spells it.
 type EntityID string
@@ -45,6 +48,9 @@ type Entity struct {
 	// Deleted marks a deletion notice: {"id","type","deletedAt"} anywhere, or
 	// {"id","type"} alone in a notification.
 	Deleted bool
+	// Observed is the newest observedAt of the attributes, zero if none has one:
+	// the last sign of life of what the entity stands for.
+	Observed time.Time
 }
 
 // Has reports whether the attribute is there, with whatever value.

@@ -144,6 +144,8 @@ type valueReader struct {
 	dotted bool  // an object holds a key and, dotted, a path into its value
 	twice  bool  // an object holds a key twice
 	err    error // first reason why the value cannot be used
+
+	newest moments // of the attributes read so far
 }
 
 // read returns the value that text holds, nothing before and behind it.
