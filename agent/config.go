@@ -64,6 +64,10 @@ type Config struct {
 	MoveTimeout               time.Duration `env:"MOVE_TIMEOUT,default=5m" help:"a move that is not Running by then is taken back"`
 	StatusGrace               time.Duration `env:"STATUS_GRACE,default=2m" help:"an object without any status is Unknown after it"`
 
+	Homing      string        `env:"HOMING,default=off" help:"auto: this agent chooses the elements of components that have none, or whose element does not do any more; off: somebody else does"`
+	HomingGrace time.Duration `env:"HOMING_GRACE,default=1m" help:"an element that is gone, not ready or silent for so long is left"`
+	HomingStale time.Duration `env:"HOMING_STALE,default=2m" help:"an element is silent when its newest observedAt is older; 0: never"`
+
 	PruneMaxPercent int      `env:"PRUNE_MAX_PERCENT,default=20" help:"at most so many percent of the objects are deleted for missing entities in 5 minutes"`
 	PruneMin        int      `env:"PRUNE_MIN,default=5" help:"or this many, if that is more"`
 	Adopt           []string `env:"ADOPT,default=off" help:"off, or the field managers whose unowned objects may be adopted, with commas; * for any"`
@@ -168,7 +172,7 @@ func (c *Config) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"RESYNC_INTERVAL": c.ResyncInterval, "DEGRADED_RESYNC_INTERVAL": c.DegradedResyncInterval,
 		"SUBSCRIPTION_CHECK_INTERVAL": c.SubscriptionCheckInterval, "PROGRESS_DEADLINE": c.ProgressDeadline,
-		"MOVE_TIMEOUT": c.MoveTimeout, "STATUS_GRACE": c.StatusGrace,
+		"MOVE_TIMEOUT": c.MoveTimeout, "STATUS_GRACE": c.StatusGrace, "HOMING_GRACE": c.HomingGrace,
 	} {
 		if d < 100*time.Millisecond {
 			bad(name, "%v is too short (at least 100ms)", d)
@@ -179,6 +183,12 @@ func (c *Config) Validate() error {
 	}
 	if c.SyncPolicy != syncAll && c.SyncPolicy != syncUpsert && c.SyncPolicy != syncCreate {
 		bad("SYNC_POLICY", "%q must be sync, upsert-only or create-only", c.SyncPolicy)
+	}
+	if c.Homing != homingOff && c.Homing != homingAuto {
+		bad("HOMING", "%q must be off or auto", c.Homing)
+	}
+	if c.HomingStale < 0 {
+		bad("HOMING_STALE", "%v must not be negative", c.HomingStale)
 	}
 	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {
 		bad("PRUNE_MAX_PERCENT", "%d must be from 0 to 100", c.PruneMaxPercent)

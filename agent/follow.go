@@ -15,14 +15,14 @@ type followed struct{ of map[string][]string }
 // follow is what the loop itself reads of linked entities, and what the mappings do.
 func follow(set *mapping.Set) *followed {
 	f := map[string][]string{
-		"InfrastructureElement": {"domain", "lowLevelOrchestrator"},
-		"LowLevelOrchestrator":  {"domain"},
-		"NetworkPort":           {},
-		typeService:             {"domainHandler", attrAction},
-		typeDomain:              {"isEntrypoint"},
+		typeElement:            {"domain", "lowLevelOrchestrator", attrElementStatus},
+		"LowLevelOrchestrator": {"domain"},
+		"NetworkPort":          {},
+		typeService:            {"domainHandler", attrAction, attrTemplate},
+		typeDomain:             {"isEntrypoint"},
 	}
 	read := set.Attributes()
-	for role, typ := range map[string]string{"element": "InfrastructureElement", "orchestrator": "LowLevelOrchestrator",
+	for role, typ := range map[string]string{"element": typeElement, "orchestrator": "LowLevelOrchestrator",
 		"port": "NetworkPort", "service": typeService, "domain": typeDomain} {
 		names, known := read[role]
 		if known && names == nil {

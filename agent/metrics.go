@@ -34,6 +34,8 @@ type metrics struct {
 	apiRequests      *prometheus.CounterVec
 	apiSeconds       *prometheus.HistogramVec
 	apiRefused       *prometheus.CounterVec
+	homingDecisions  *prometheus.CounterVec
+	homingSeconds    prometheus.Histogram
 }
 
 // latency covers a millisecond to two minutes.
@@ -76,6 +78,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		apiRequests:      count("api_requests_total", "Requests of callers that were let in, by operation and status code.", "operation", "code"),
 		apiSeconds:       took("api_request_duration_seconds", "Time to answer them.", "operation"),
 		apiRefused:       count("api_refused_total", "Requests that were not let in: closed, unauthenticated, forbidden, rate, size, unavailable.", "reason"),
+		homingDecisions:  count("homing_decisions_total", "Services solved by result (chosen, none, invalid, missing, timeout), and choices of elements by what became of them (placed, moved, outdated).", "result"),
+		homingSeconds:    took("homing_duration_seconds", "Time to solve one service.").WithLabelValues().(prometheus.Histogram),
 	}
 }
 
@@ -107,6 +111,8 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 		})
 		return float64(n)
 	})
+	gauge("homing_waiting_components", "Components that want an element chosen.", func() float64 { return float64(r.homer.waitingComponents()) })
+	gauge("homing_inventory_age_seconds", "Age of the elements' figures (-1 while there are none).", func() float64 { return r.homer.inventoryAge().Seconds() })
 	reg.MustRegister(phases{r.tracker, prometheus.NewDesc("hlo_agent_components", "Components by phase.", []string{"phase"}, nil)})
 }
 

@@ -24,12 +24,20 @@ func (r *reconciler) observe(p *pass) {
 	s := &status{Phase: mapping.Unplaced, Reason: reasonAwaitingPlacement,
 		Message: "no element is chosen, and this agent does not choose", InputHash: p.objects.Hash}
 	p.status = s
+	if p.homing != nil && p.want == unplaced {
+		s.Phase, s.Reason, s.Message = p.homing.phase, p.homing.reason, p.homing.message
+	} else if r.homer != nil && p.want == unplaced {
+		s.Message = "no element is chosen, and none is to be chosen: it is not Starting, or paused"
+	}
 	if main != nil {
 		r.observeObject(p, main, s)
 	}
 	switch {
 	case p.problem != nil:
 		s.Phase, s.Reason, s.Message = p.problem.phase, p.problem.reason, p.problem.message
+		if p.homing != nil && !p.homing.pending {
+			s.Message += "; " + p.homing.message
+		}
 	case main == nil && p.want == wanted && p.paused:
 		s.Phase, s.Reason, s.Message = mapping.Pending, reasonPaused, "there is no resource yet"
 	case main == nil && p.want == wanted:
@@ -37,6 +45,11 @@ func (r *reconciler) observe(p *pass) {
 	case main == nil && p.want == ended:
 		p.status = nil // it ended before our time; there is nothing to say
 		return
+	case p.homing != nil && p.homing.pending && p.want == wanted:
+		p.status = nil // what becomes of it is known in a moment
+		return
+	case p.homing != nil && p.want == wanted && p.order != overload:
+		s.Reason, s.Message = reasonElementUnfit, "its element is not ready or silent; "+p.homing.message+". "+s.Message
 	case main != nil && p.want == unplaced:
 		s.Message = "infrastructureElement was taken away; the object stays until Removing. " + s.Message
 		s.Reason = reasonPlacementTaken
@@ -111,6 +124,9 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 	r.observeMove(p, main, s)
 	if p.order == overload && movingFrom(main).from == "" && p.runs {
 		s.Reason, s.Message = reasonOverloaded, "overloaded; nothing here can place it anew, so it stays as it is"
+		if p.homing != nil {
+			s.Message = "overloaded; it stays as it is, since " + p.homing.message
+		}
 	}
 }
 

@@ -82,7 +82,7 @@ func (r *reconciler) handles(service *ngsild.Entity) bool {
 // place decides whether the component is wanted, and gathers what it links to.
 // Nothing here depends on what is in the cluster.
 func (r *reconciler) place(ctx context.Context, of *pass) (placement, error) {
-	v, p := &of.view, placement{order: of.order}
+	v, p := &of.view, placement{order: of.view.order}
 	if v.absent {
 		p.want = gone
 		return p, nil

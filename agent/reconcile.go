@@ -25,6 +25,7 @@ type reconciler struct {
 	tracker  *tracker
 	links    *links
 	guard    *guard
+	homer    *homer // nil: somebody else chooses elements
 	queue    *queue
 	metrics  *metrics
 	log      *slog.Logger
@@ -45,6 +46,7 @@ type pass struct {
 	problem *problem    // why objects could not be rendered or applied
 	status  *status     // what deploymentStatus shall say; nil: nothing is written
 	runs    bool        // the object that was observed does its work
+	homing  *answer     // what is to be said while no element is chosen; nil: none is wanted
 	paused  bool        // an operator has stopped the orchestration of this component
 	again   time.Duration
 }
@@ -74,6 +76,9 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 		return 0, err
 	}
 	p.paused = paused(p)
+	if err := r.home(ctx, p); err != nil {
+		return 0, err
+	}
 	r.render(p)
 	if err := r.apply(ctx, p); err != nil {
 		return 0, err

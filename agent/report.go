@@ -13,6 +13,8 @@ const (
 	statusRunning  = "Running"
 	statusFinished = "Finished"
 	statusFailed   = "Failed"
+
+	statusMigrating = "Migrating" // on its way to another element
 )
 
 // Reasons in deploymentStatus that the loop itself gives. Those of a rendering
@@ -36,6 +38,14 @@ const (
 	reasonRemoving          = "Removing"          // ordered away, the object is going
 	reasonContested         = "StatusContested"   // another writer keeps changing the report
 	reasonRemoved           = "Removed"           // ordered away, and gone
+
+	reasonPlacing             = "Placing"             // an element is being chosen
+	reasonNoElementFits       = "NoElementFits"       // no element satisfies the requirements
+	reasonUndecided           = "Undecided"           // the time to choose an element was over before one was found
+	reasonTemplateInvalid     = "TemplateInvalid"     // the service's homingTemplate cannot be read
+	reasonRequirementsInvalid = "RequirementsInvalid" // the component's requirements cannot be read
+	reasonRequirementsMissing = "RequirementsMissing" // the requirements' entity is not there
+	reasonElementUnfit        = "ElementUnfit"        // the element is not ready or silent, and no other fits
 )
 
 // statusKeys are the keys of deploymentStatus: always all of them, because a

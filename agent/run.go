@@ -71,6 +71,9 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	s.reconciler = &reconciler{cfg: cfg, client: client, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
 	s.use(loaded)
+	if cfg.Homing == homingAuto {
+		s.homer = newHomer(s.reconciler)
+	}
 	s.guard = newGuard(&cfg, s.prunable, s.now, log)
 
 	// Everything but the signal's context: a stop is a sequence, not a cut.
@@ -133,6 +136,9 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		var both errgroup.Group
 		both.Go(func() error { return s.work(inner, s.cfg.Workers) })
 		both.Go(func() error { return s.keepTrue(ctx) })
+		if s.homer != nil {
+			both.Go(func() error { return s.homer.run(ctx) })
+		}
 		return both.Wait()
 	})
 }

@@ -18,6 +18,9 @@ func subscriptions(cfg *Config, follow *followed) []ngsild.Subscription {
 		// No watchedAttributes: with them Orion-LD does not tell of deletions.
 		Entities: []ngsild.EntitySelector{{Type: typeComponent}}, Notification: endpoint,
 	}
+	if cfg.Homing == homingAuto {
+		components.Entities = append(components.Entities, ngsild.EntitySelector{Type: typeRequirements})
+	}
 	linked := ngsild.Subscription{ID: subscriptionID(cfg.AgentID, "links"), Type: "Subscription", Name: "hlo-agent " + cfg.AgentID + " links", Notification: endpoint}
 	for _, name := range follow.types() {
 		linked.Entities = append(linked.Entities, ngsild.EntitySelector{Type: name})
@@ -47,6 +50,14 @@ func (s *service) notified(n ngsild.Notification) {
 		case e.Type == typeComponent:
 			if s.tracker.notified(e, at) {
 				s.queue.Add(e.ID)
+			}
+		case e.Type == typeRequirements && s.homer != nil:
+			s.homer.required(e.ID)
+		case e.Type == typeElement && s.homer != nil:
+			was, _ := s.links.cached(e.ID)
+			s.enqueue(s.links.put(e, at))
+			if is, _ := s.links.cached(e.ID); was == nil || is == nil || !sameAttributes(was, is) {
+				s.homer.elementChanged()
 			}
 		case s.links.follows(e.Type):
 			s.enqueue(s.links.put(e, at))

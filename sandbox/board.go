@@ -98,8 +98,16 @@ func (b *board) row(id string, e ngsild.Entity, object *unstructured.Unstructure
 	}
 	status := e.Enum("serviceComponentStatus")
 	ok := status == b.expected[id] && object != nil && phase != "" && (status != "Failed" || reason != "")
-	row := strings.Join([]string{strings.TrimPrefix(id, "urn:ngsi-ld:"), status, phase, reason, kind, state}, "\t")
+	element, _ := e.Text("infrastructureElement")
+	ok = ok && element != ""
+	row := strings.Join([]string{strings.TrimPrefix(id, "urn:ngsi-ld:"), lastPart(element), status, phase, reason, kind, state}, "\t")
 	return row, ok
+}
+
+// lastPart is an id without the words before its last two colons.
+func lastPart(id string) string {
+	parts := strings.Split(id, ":")
+	return strings.Join(parts[max(0, len(parts)-2):], ":")
 }
 
 func (b *board) objects(ctx context.Context) (map[string]*unstructured.Unstructured, error) {
@@ -139,7 +147,7 @@ func customResources() ([]schema.GroupVersionResource, error) {
 	return resources, nil
 }
 
-const header = "COMPONENT\tSTATUS\tPHASE\tREASON\tRESOURCE\tITS STATUS"
+const header = "COMPONENT\tELEMENT\tSTATUS\tPHASE\tREASON\tRESOURCE\tITS STATUS"
 
 // draw redraws the table on a terminal, and elsewhere prints it when it changed.
 func (b *board) draw(rows []string) {

@@ -81,7 +81,7 @@ func up(ctx context.Context, once bool, log *slog.Logger, stdout, stderr io.Writ
 	}
 	defer agentLog.Close()
 	brokerURL := "http://" + l.Addr().String()
-	a, err := startAgent(binary, map[string]string{"CB_URL": brokerURL, "KUBECONFIG": kubeconfig, "DOMAIN_ID": "*"}, agentLog)
+	a, err := startAgent(binary, map[string]string{"CB_URL": brokerURL, "KUBECONFIG": kubeconfig, "DOMAIN_ID": "*", "HOMING": "auto"}, agentLog)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// What HOMING can be.
+const (
+	homingOff  = "off"
+	homingAuto = "auto"
+)
+
+// cause is why a component wants an element chosen for it.
+type cause string
+
+const (
+	settled       cause = "" // it wants none
+	causeStarting cause = "Starting"
+	causeOverload cause = "Overload"
+	causeGone     cause = "ElementMissing"
+	causeNotReady cause = "ElementNotReady"
+	causeSilent   cause = "ElementSilent"
+)
+
+// restGraces is for how many HOMING_GRACEs a component that was moved is left
+// where it is, unless that element is gone: so it cannot go back and forth.
+const restGraces = 5
+
+// causeOf says why the component wants an element chosen for it, if it does and
+// that is ours to do, and otherwise when to look again (0: not by time).
+func (r *reconciler) causeOf(p *pass) (cause, time.Duration) {
+	switch {
+	case p.paused, p.order == removing, !r.handles(p.input.Service):
+		return settled, 0
+	case p.want == unplaced && (p.order == starting || refusedUnplaced(&p.entity)):
+		return causeStarting, 0
+	case p.want != wanted, r.cfg.SyncPolicy == syncCreate, underWay(p.live):
+		return settled, 0
+	}
+	why, wait := r.homer.unfit(p, r.cfg.HomingGrace)
+	if p.order == overload {
+		why, wait = causeOverload, 0
+	}
+	if why == settled {
+		return settled, wait
+	}
+	decided := decidedOn(&p.entity)
+	if rest := decided.at.Add(restGraces * r.cfg.HomingGrace).Sub(r.now()); decided.previous != "" && why != causeGone && rest > 0 {
+		return settled, rest
+	}
+	return why, 0
+}
+
+// refusedUnplaced says whether the component waits for a better template or
+// requirements: it was reported as Failed for that, and is still to be placed.
+func refusedUnplaced(e *ngsild.Entity) bool {
+	said := reported(e)
+	return said.Phase == mapping.Refused && (said.Reason == reasonTemplateInvalid || said.Reason == reasonRequirementsInvalid)
+}
+
+// underWay says whether a move has not arrived yet: one at a time.
+func underWay(live []*llo.Live) bool {
+	for _, l := range live {
+		if movingFrom(l).from != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// ailing is an element that does not do any more, and since when.
+type ailing struct {
+	why   cause
+	since time.Time
+}
+
+// unfit says whether the component's element does not do any more, for as long
+// as grace; until then it says when to look again.
+func (h *homer) unfit(p *pass, grace time.Duration) (cause, time.Duration) {
+	id := firstLink(&p.entity, attrElement)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	why := h.ails(id, p.input.Element)
+	if why == settled {
+		delete(h.ailing, id)
+		return settled, 0
+	}
+	had, known := h.ailing[id]
+	if !known {
+		had.since = h.now()
+	}
+	had.why = why
+	h.ailing[id] = had
+	if wait := had.since.Add(grace).Sub(h.now()); wait > 0 {
+		return settled, wait
+	}
+	return why, 0
+}
+
+// ails says what is wrong with an element now. Caller holds mu.
+func (h *homer) ails(id ngsild.EntityID, element *ngsild.Entity) cause {
+	switch {
+	case element == nil:
+		return causeGone
+	case !ready(element):
+		return causeNotReady
+	case h.inventory.silent(id):
+		return causeSilent
+	}
+	return settled
+}
+
+// attrElementStatus says whether an element may be used.
+const attrElementStatus = "infrastructureElementStatus"
+
+// ready says whether an element may be used; one that does not say may.
+func ready(element *ngsild.Entity) bool {
+	word := element.Enum(attrElementStatus)
+	return word == "" || equalFold(word, "Ready")
+}

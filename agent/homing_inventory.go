@@ -1,0 +1,255 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/homing"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+const (
+	inventoryFresh = 15 * time.Second // figures that may be decided on without asking again
+	inventoryBusy  = 20 * time.Second // how often it is read while something waits,
+	inventoryIdle  = time.Minute      // and otherwise, so that silent elements are found
+
+	// step is by which part an element's figure must get better to be worth
+	// another try; a tenth is more than a load moves by itself all the time.
+	step = 0.1
+)
+
+// inventoryTypes are the entities that a choice is made from.
+var inventoryTypes = []string{typeElement, typeDomain, "LowLevelOrchestrator", typePower}
+
+const (
+	typeElement = "InfrastructureElement"
+	typePower   = "PowerSource"
+
+	typeRequirements = "InfrastructureElementRequirements"
+)
+
+// inventory is what elements are chosen from. It is read as a whole, by pages:
+// load figures are not subscribed to, since a broker would send them all day and
+// nobody looks at them most of the time. Between two readings only what is
+// needed to tell a change that matters is kept. homer.mu guards it.
+type inventory struct {
+	stale time.Duration // silence that makes an element unfit; 0 is never
+	now   func() time.Time
+
+	entities []ngsild.Entity // of the last reading, while something waits
+	asked    time.Time       // when the last reading began; zero before the first
+	doubted  bool            // something changed since
+	retry    time.Time       // not before then, as the last reading failed
+	failures int
+	seen     map[ngsild.EntityID]*remembered
+}
+
+// remembered is what is kept of an entity of the inventory.
+type remembered struct {
+	rest     uint64     // fingerprint of everything but figures
+	marks    [4]float64 // the figures, as they were at the last step
+	observed time.Time
+	reading  time.Time // the last one that had it
+}
+
+func newInventory(stale time.Duration, now func() time.Time) inventory {
+	return inventory{stale: stale, now: now, seen: map[ngsild.EntityID]*remembered{}}
+}
+
+// due is when it is to be read next.
+func (v *inventory) due(busy bool) time.Time {
+	switch {
+	case v.asked.IsZero() && !busy:
+		return v.now().Add(inventoryIdle)
+	case v.doubted && busy:
+		return v.asked.Add(retryChange)
+	case busy:
+		return v.asked.Add(inventoryBusy)
+	}
+	idle := inventoryIdle
+	if v.stale > 0 {
+		idle = min(idle, max(v.stale/2, time.Second))
+	}
+	return v.asked.Add(idle)
+}
+
+// doubt has it read again before anything is decided on it.
+func (v *inventory) doubt() { v.doubted = true }
+
+// silent says whether an element has said nothing for too long. One that never
+// says when it was observed is never silent.
+func (v *inventory) silent(id ngsild.EntityID) bool {
+	e := v.seen[id]
+	return v.stale > 0 && e != nil && !e.observed.IsZero() && v.asked.Sub(e.observed) > v.stale
+}
+
+// refresh reads the inventory if that is due, and has what was refused tried
+// again where something got better. It says whether the inventory is usable.
+func (h *homer) refresh(ctx context.Context, deciding bool) bool {
+	h.mu.Lock()
+	busy, now := len(h.services) > 0, h.now()
+	v := &h.inventory
+	usable := v.entities != nil && !v.doubted && now.Sub(v.asked) <= inventoryFresh
+	if usable && deciding || !deciding && v.due(busy).After(now) {
+		h.mu.Unlock()
+		return usable
+	}
+	h.mu.Unlock()
+
+	var entities []ngsild.Entity
+	_, err := h.client.List(ctx, ngsild.Query{Types: inventoryTypes}, func(page []ngsild.Entity) error {
+		entities = append(entities, page...)
+		return nil
+	})
+	var unreadable ngsild.EntityError
+	if err != nil && !errors.Is(err, ngsild.ErrShortList) && !errors.As(err, &unreadable) {
+		h.failed(err)
+		return false
+	}
+	h.take(entities, now)
+	return true
+}
+
+// failed puts the next reading off.
+func (h *homer) failed(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v := &h.inventory
+	wait := min(time.Second<<min(v.failures, 5), 15*time.Second)
+	v.failures++
+	v.retry = h.now().Add(wait)
+	h.log.Warn("the elements cannot be read, will ask again", "after", wait, "err", err)
+}
+
+// take takes a reading in, and wakes what it is news for.
+func (h *homer) take(entities []ngsild.Entity, asked time.Time) {
+	h.syncPromises()
+	promised := h.promises.sums()
+	h.mu.Lock()
+	v := &h.inventory
+	first := v.asked.IsZero()
+	v.asked, v.doubted, v.retry, v.failures = asked, false, time.Time{}, 0
+	var woken []ngsild.EntityID
+	changed, better := false, false
+	for i := range entities {
+		e := &entities[i]
+		silent := v.silent(e.ID)
+		c, b := v.remember(e, promised[string(e.ID)])
+		changed, better = changed || c, better || b
+		if v.silent(e.ID) != silent {
+			woken = append(woken, e.ID)
+		}
+	}
+	for id, e := range v.seen {
+		if v.asked.Sub(e.reading) > time.Hour {
+			delete(v.seen, id)
+		}
+	}
+	if v.entities = entities; len(h.services) == 0 {
+		v.entities = nil
+	}
+	if !first && (changed || better) {
+		h.reconsider(changed)
+	}
+	h.mu.Unlock()
+	for _, id := range woken {
+		for _, component := range h.links.components(id) {
+			h.again(component)
+		}
+	}
+}
+
+// reconsider has everything that was refused tried again. Caller holds mu.
+func (h *homer) reconsider(changed bool) {
+	for _, s := range h.services {
+		if s.retry.IsZero() {
+			continue
+		}
+		at := s.tried.Add(min(retryFirst<<min(s.tries, 5), retryMost))
+		if changed {
+			at = s.tried.Add(retryChange)
+		}
+		if at.Before(s.retry) {
+			s.retry = at
+		}
+	}
+}
+
+// remember compares an entity with what it was at the last reading: whether
+// anything but a figure changed, and whether a figure got better by a step.
+func (v *inventory) remember(e *ngsild.Entity, promised map[string]float64) (changed, better bool) {
+	had, known := v.seen[e.ID]
+	if !known {
+		had = &remembered{}
+		v.seen[e.ID] = had
+	}
+	rest := restOf(e)
+	changed = had.rest != rest
+	had.rest, had.observed, had.reading = rest, e.Observed, v.asked
+	for i, now := range figuresOf(e, promised) {
+		mark := had.marks[i]
+		switch {
+		case !known:
+			had.marks[i] = now
+		case now > mark+step*max(mark, 0):
+			had.marks[i], better = now, true
+		case now < mark-step*mark:
+			had.marks[i] = now
+		}
+	}
+	return changed, better
+}
+
+// figuresOf are those figures that requirements ask about, more being better;
+// what is promised to components that do not run yet is not free.
+func figuresOf(e *ngsild.Entity, promised map[string]float64) [4]float64 {
+	if e.Type == typePower {
+		return [4]float64{figure(e, "greenEnergyRatio")}
+	}
+	if e.Type != typeElement {
+		return [4]float64{}
+	}
+	cpu, ram := homing.FreeOf(e)
+	return [4]float64{max(0, cpu-promised["cpu"]), max(0, ram-promised["ram"]), max(0, 100-figure(e, "currentCpuUsage")), figure(e, "energyEfficiencyRatio")}
+}
+
+func figure(e *ngsild.Entity, name string) float64 {
+	switch n := e.Attrs[name].Value.(type) {
+	case int64:
+		return max(0, float64(n))
+	case float64:
+		return max(0, n)
+	}
+	return 0
+}
+
+var fingerprintSeed = maphash.MakeSeed()
+
+// restOf is a fingerprint of everything in an entity that is no figure. Numbers
+// are figures, except for those that say how large something is.
+func restOf(e *ngsild.Entity) uint64 {
+	sum := uint64(1)
+	for name, a := range e.Attrs {
+		var h maphash.Hash
+		h.SetSeed(fingerprintSeed)
+		_, _ = h.WriteString(name) // a hash takes everything
+		switch value := a.Value.(type) {
+		case string:
+			_, _ = h.WriteString(value)
+		case int64, float64:
+			if !sizes[name] {
+				continue
+			}
+			fmt.Fprint(&h, value)
+		default:
+			fmt.Fprint(&h, value) // maps print in the order of their keys
+		}
+		sum += h.Sum64() // in any order
+	}
+	return sum
+}
+
+var sizes = map[string]bool{"cpuCores": true, "cpuFreqMax": true, "ramCapacity": true, "diskCapacity": true, "gpuMemory": true}

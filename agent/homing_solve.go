@@ -1,0 +1,290 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hlo-agent/hlo-agent/homing"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// question is one service as it is put to the solver.
+type question struct {
+	template     string // the service's own; empty: one is generated
+	asks         map[ngsild.EntityID]ask
+	others       map[ngsild.EntityID]ngsild.EntityID // the service's other components, and where they are
+	requirements map[ngsild.EntityID]*ngsild.Entity
+}
+
+// verdict is what the solver says of it: an element for each component that
+// asked, or what to say of each.
+type verdict struct {
+	result    string // for the metric
+	decisions map[ngsild.EntityID]decision
+	refusals  map[ngsild.EntityID]*answer
+}
+
+// solve answers the asks of one service. Whatever is asked meanwhile is looked
+// at next time.
+func (h *homer) solve(ctx context.Context, service ngsild.EntityID) {
+	began := h.now()
+	q, entities, busy, ok := h.question(service)
+	if !ok {
+		return
+	}
+	v, err := h.judge(ctx, q, entities, busy)
+	if err != nil {
+		h.failed(err)
+		h.mu.Lock()
+		if s := h.services[service]; s != nil && s.first.IsZero() {
+			s.first, s.last = began, began // asked as before
+		}
+		h.mu.Unlock()
+		return
+	}
+	h.metrics.homingSeconds.Observe(h.now().Sub(began).Seconds())
+	h.log.Debug("solved", "service", service, "components", len(q.asks), "result", v.result, "duration", h.now().Sub(began))
+	for _, id := range h.keep(service, q, v) {
+		h.again(id)
+	}
+}
+
+// question takes what is asked for a service, and what is promised to others.
+func (h *homer) question(service ngsild.EntityID) (q question, entities []ngsild.Entity, busy promises, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.services[service]
+	if s == nil {
+		return q, nil, nil, false
+	}
+	s.first, s.retry = time.Time{}, time.Time{}
+	s.decisions = map[ngsild.EntityID]decision{}
+	q.asks = maps.Clone(s.asks)
+	for _, a := range q.asks {
+		q.template = a.template
+	}
+	// What was chosen and is not written yet, before what is written: one that is
+	// written in between counts once.
+	busy = promises{}
+	for _, other := range h.services {
+		for id, d := range other.decisions {
+			busy[id] = &promise{element: d.element, requirements: d.asked.requirements}
+		}
+	}
+	return q, h.inventory.entities, busy, true
+}
+
+// keep takes a verdict in, for those who still ask the same, and returns whom
+// it is news for.
+func (h *homer) keep(service ngsild.EntityID, q question, v verdict) []ngsild.EntityID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.metrics.homingDecisions.WithLabelValues(v.result).Inc()
+	s := h.services[service]
+	if s == nil {
+		return nil
+	}
+	s.tried, s.refusals = h.now(), v.refusals
+	var news []ngsild.EntityID
+	for id, a := range q.asks {
+		if now, ok := s.asks[id]; !ok || now != a {
+			continue
+		}
+		if d, ok := v.decisions[id]; ok {
+			s.decisions[id] = d
+		}
+		news = append(news, id)
+	}
+	if len(v.refusals) > 0 {
+		s.tries++
+		s.retry = s.tried.Add(retryMost)
+		if v.result == resultTimeout {
+			s.retry = s.tried.Add(min(retryFirst<<min(s.tries-1, 5), retryMost))
+		}
+	}
+	slices.Sort(news)
+	return news
+}
+
+// Results of solving, beside those of writing a decision, for the metric.
+const (
+	resultChosen  = "chosen"
+	resultNone    = "none"
+	resultInvalid = "invalid"
+	resultMissing = "missing"
+	resultTimeout = "timeout"
+)
+
+// judge reads what the question needs, and solves it.
+func (h *homer) judge(ctx context.Context, q question, entities []ngsild.Entity, busy promises) (verdict, error) {
+	h.syncPromises()
+	for id, p := range h.promises {
+		if _, chosen := busy[id]; !chosen {
+			busy[id] = p
+		}
+	}
+	for id := range q.asks {
+		delete(busy, id)
+	}
+	if err := h.readPromises(ctx, busy); err != nil {
+		return verdict{}, err
+	}
+	wanted := []ngsild.EntityID{}
+	for _, a := range q.asks {
+		if a.requirements != "" {
+			wanted = append(wanted, a.requirements)
+		}
+	}
+	var err error
+	if q.requirements, err = h.requirements(ctx, wanted); err != nil {
+		return verdict{}, err
+	}
+	q.others = h.others(q)
+	if strings.Contains(q.template, "service_component") {
+		entities = slices.Concat(entities, h.components())
+	}
+	inv := homing.FromEntities(entities, homing.EntityOptions{Now: h.now(), Stale: h.silent})
+	inv.CapacityInUse = busy.sums()
+	limited, cancel := context.WithTimeout(ctx, solveTime)
+	defer cancel()
+	return q.answer(limited, inv, h.now()), ctx.Err()
+}
+
+func (h *homer) syncPromises() {
+	h.mu.Lock()
+	asked, changed := h.inventory.asked, h.changed
+	h.changed = nil
+	h.mu.Unlock()
+	h.promises.sync(h.tracker, asked, changed)
+}
+
+func (h *homer) silent(id ngsild.EntityID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.inventory.silent(id)
+}
+
+// others are the components of the same services that do not ask.
+func (h *homer) others(q question) map[ngsild.EntityID]ngsild.EntityID {
+	found := map[ngsild.EntityID]ngsild.EntityID{}
+	if q.template == "" {
+		return found
+	}
+	services := map[ngsild.EntityID]bool{}
+	for _, a := range q.asks {
+		services[a.service] = true
+	}
+	h.tracker.each(func(id ngsild.EntityID, rec *record) {
+		if _, asks := q.asks[id]; !asks && rec.known && !rec.absent && services[serviceOf(&rec.entity)] {
+			found[id] = firstLink(&rec.entity, attrElement)
+			if orderOf(rec.entity.Enum(attrStatus)) == removing || equalFold(rec.entity.Enum(attrStatus), statusFinished) {
+				found[id] = "" // it takes no room any more, wherever it was
+			}
+		}
+	})
+	return found
+}
+
+// components are all components, for templates that place onto running ones.
+func (h *homer) components() []ngsild.Entity {
+	var all []ngsild.Entity
+	h.tracker.each(func(_ ngsild.EntityID, rec *record) {
+		if rec.known && !rec.absent {
+			all = append(all, unpack(rec.entity))
+		}
+	})
+	return all
+}
+
+// answer solves the question. It reads nothing and writes nothing.
+func (q *question) answer(ctx context.Context, inv *homing.Inventory, at time.Time) verdict {
+	for _, id := range slices.Sorted(maps.Keys(q.asks)) {
+		if wants := q.asks[id].requirements; wants != "" && q.requirements[wants] == nil {
+			return q.refuse(resultMissing, answer{phase: mapping.Unplaced, reason: reasonRequirementsMissing,
+				message: fmt.Sprintf("the requirements of %s are not in the broker: %s", id, wants)})
+		}
+	}
+	t, names, wrong := q.parse()
+	if len(wrong) > 0 {
+		a := answer{phase: mapping.Refused, reason: reasonTemplateInvalid, message: "homingTemplate: " + texts(wrong)}
+		if q.template == "" {
+			a.reason, a.message = reasonRequirementsInvalid, "the requirements cannot be read: "+texts(wrong)
+		}
+		return q.refuse(resultInvalid, a)
+	}
+	r := homing.Solve(ctx, t, inv, homing.Options{RunnerUp: true})
+	switch {
+	case r.Status == homing.StatusDone:
+		return q.decide(r, names, at)
+	case r.Status == homing.StatusError && r.Proof == homing.ProofBound:
+		return q.refuse(resultTimeout, answer{phase: mapping.Unplaced, reason: reasonUndecided,
+			message: fmt.Sprintf("no element was found within %v, and none was ruled out", solveTime)})
+	case r.Status == homing.StatusError && !onlyDemands(r.Errors):
+		return q.refuse(resultInvalid, answer{phase: mapping.Refused, reason: reasonTemplateInvalid, message: "homingTemplate: " + texts(r.Errors)})
+	}
+	return q.nothing(r, names, inv.ElementCount())
+}
+
+func texts(wrong []*homing.PathError) string {
+	var lines []string
+	for _, w := range wrong {
+		lines = append(lines, w.Error())
+	}
+	return shorten(strings.Join(lines, "; "))
+}
+
+// onlyDemands says whether all that is wrong is that demands have no candidates.
+func onlyDemands(wrong []*homing.PathError) bool {
+	return !slices.ContainsFunc(wrong, func(w *homing.PathError) bool { return !strings.HasPrefix(w.Path, "demands.") })
+}
+
+// refuse gives every component that asked the same answer.
+func (q *question) refuse(result string, a answer) verdict {
+	v := verdict{result: result, refusals: map[ngsild.EntityID]*answer{}}
+	for id := range q.asks {
+		v.refusals[id] = &a
+	}
+	return v
+}
+
+// decide turns the best assignment into decisions. Who stays where it is has
+// nothing to write.
+func (q *question) decide(r homing.Result, names map[ngsild.EntityID]string, at time.Time) verdict {
+	v := verdict{result: resultChosen, decisions: map[ngsild.EntityID]decision{}, refusals: map[ngsild.EntityID]*answer{}}
+	for id, a := range q.asks {
+		d := newDecision(a, names[id], r, q.template != "", at)
+		if d.element == a.from {
+			v.refusals[id] = &answer{phase: mapping.Unplaced, message: "it stays where it is, which is the best for now"}
+			continue
+		}
+		v.decisions[id] = d
+	}
+	return v
+}
+
+// nothing says why no element fits.
+func (q *question) nothing(r homing.Result, names map[ngsild.EntityID]string, elements int) verdict {
+	v := verdict{result: resultNone, refusals: map[ngsild.EntityID]*answer{}}
+	for id := range q.asks {
+		parts := []string{fmt.Sprintf("no element fits, of %d", elements)}
+		if removed := removedText(r.Removed[names[id]], names[id]); removed != "" {
+			parts = append(parts, "removed by "+removed)
+		}
+		if len(r.Conflict) > 0 {
+			parts = append(parts, "cannot hold together: "+strings.Join(r.Conflict, ", "))
+		}
+		if len(r.Errors) > 0 {
+			parts = append(parts, texts(r.Errors))
+		}
+		if len(r.Notes) > 0 {
+			parts = append(parts, strings.Join(r.Notes, "; "))
+		}
+		v.refusals[id] = &answer{phase: mapping.Unplaced, reason: reasonNoElementFits, message: shorten(strings.Join(parts, "; "))}
+	}
+	return v
+}
