@@ -1,0 +1,72 @@
+{{- define "hlo-agent.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* At most 55 characters: "-metrics" must fit behind it. */}}
+{{- define "hlo-agent.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 55 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 55 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 55 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hlo-agent.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "hlo-agent.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "hlo-agent.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "hlo-agent.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "hlo-agent.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "hlo-agent.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hlo-agent.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A setting's value as text; numbers of values files are floating point. */}}
+{{- define "hlo-agent.text" -}}
+{{- if kindIs "float64" . -}}{{ . | int64 }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{- define "hlo-agent.objectsNamespace" -}}
+{{- default "default" .Values.settings.NAMESPACE -}}
+{{- end -}}
+
+{{- define "hlo-agent.ownMappings" -}}
+{{- if or .Values.mappings.extra .Values.mappings.configMaps -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "hlo-agent.ownPolicies" -}}
+{{- if or .Values.policies.extra .Values.policies.configMaps -}}yes{{- end -}}
+{{- end -}}
+
+{{/* Whether a setting is a file: its name. */}}
+{{- define "hlo-agent.isFile" -}}
+{{- if or (hasSuffix "_FILE" .) (eq . "KUBECONFIG") -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "hlo-agent.volumeOf" -}}
+setting-{{ . | lower | replace "_" "-" }}
+{{- end -}}
