@@ -51,13 +51,13 @@ func TestReadmeAndChartSettings(t *testing.T) {
 // chartSettings are the schemas of the chart's values settings, which holds no credentials, and settingsFrom.
 func chartSettings() (settings, from map[string]any) {
 	ofChart := []string{"LISTEN_ADDR", "OPS_ADDR", "MAPPINGS", "POLICY"}
-	properties, names := map[string]any{}, []any{}
+	properties, references := map[string]any{}, map[string]any{}
 	for field := range reflect.TypeFor[Config]().Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
 		if slices.Contains(ofChart, name) {
 			continue
 		}
-		names = append(names, name)
+		references[name] = map[string]any{"$ref": "#/definitions/key"}
 		if field.Type != reflect.TypeFor[Secret]() && !strings.HasSuffix(name, "_FILE") && name != "KUBECONFIG" {
 			one := map[string]any{"description": field.Tag.Get("help")}
 			maps.Copy(one, valueSchema(field.Type))
@@ -70,15 +70,7 @@ func chartSettings() (settings, from map[string]any) {
 	}
 	from = map[string]any{
 		"description": "Settings of the agent that come from Secrets or ConfigMaps",
-		"type":        "object", "propertyNames": map[string]any{"enum": names},
-		"additionalProperties": map[string]any{
-			"type": "object", "additionalProperties": false, "required": []any{"key"},
-			"properties": map[string]any{
-				"secret": map[string]any{"type": "string", "minLength": 1.0}, "configMap": map[string]any{"type": "string", "minLength": 1.0},
-				"key": map[string]any{"type": "string", "minLength": 1.0},
-			},
-			"oneOf": []any{map[string]any{"required": []any{"secret"}}, map[string]any{"required": []any{"configMap"}}},
-		},
+		"type":        "object", "additionalProperties": false, "properties": references,
 	}
 	return settings, from
 }
