@@ -85,6 +85,8 @@ func valueSchema(t reflect.Type) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case t.Kind() == reflect.Int || t.Kind() == reflect.Int64:
 		return map[string]any{"type": "integer"}
+	case t.Kind() == reflect.Float64:
+		return map[string]any{"type": "number"}
 	}
 	return map[string]any{"type": []any{"string", "integer"}}
 }

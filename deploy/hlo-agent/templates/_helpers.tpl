@@ -45,9 +45,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* A setting's value as text; numbers of values files are floating point. */}}
+{{/* A setting's value as text; all numbers of values files are floating point. */}}
 {{- define "hlo-agent.text" -}}
-{{- if kindIs "float64" . -}}{{ . | int64 }}{{- else -}}{{ . }}{{- end -}}
+{{- if and (kindIs "float64" .) (eq (float64 .) (floor .)) -}}{{ . | int64 }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
 {{- define "hlo-agent.objectsNamespace" -}}
