@@ -85,11 +85,11 @@ func (l *links) refollow(f *followed) {
 	l.narrow = l.narrow || !maps.EqualFunc(before.of, f.of, sameNames)
 }
 
-// widened says that notifications carry what matters, and that it was listed.
-func (l *links) widened() {
+// widened says that notifications carry f, and that it was listed since they do.
+func (l *links) widened(f *followed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.narrow = false
+	l.narrow = l.narrow && f != l.follow
 }
 
 func sameNames(a, b []string) bool { return (a == nil) == (b == nil) && slices.Equal(a, b) }

@@ -17,13 +17,8 @@ import (
 	"github.com/hlo-agent/hlo-agent/mapping"
 )
 
-// loadMappings compiles the mappings that names stand for: a path of a file or
-// folder (anything with a slash or a dot in it), or the name of a shipped one.
-// None is the shipped ones for the aerOS kinds.
+// loadMappings compiles the mappings that names stand for.
 func loadMappings(names []string) (*mapping.Set, error) {
-	if len(names) == 0 {
-		return mapping.Default(), nil
-	}
 	sources, err := mappingSources(names)
 	if err != nil {
 		return nil, err
@@ -31,7 +26,13 @@ func loadMappings(names []string) (*mapping.Set, error) {
 	return mapping.Load(sources...)
 }
 
+// mappingSources reads the mappings that names stand for: a path of a file or
+// folder (anything with a slash or a dot in it), or the name of a shipped one.
+// None is the shipped ones for the aerOS kinds.
 func mappingSources(names []string) ([]mapping.Source, error) {
+	if len(names) == 0 {
+		return mapping.Shipped(aerosMappings()...)
+	}
 	var shipped, paths []string
 	for _, name := range names {
 		if strings.ContainsAny(name, "/.") {
@@ -54,6 +55,8 @@ func mappingSources(names []string) ([]mapping.Source, error) {
 	}
 	return append(sources, own...), nil
 }
+
+func aerosMappings() []string { return []string{"aeros-k8s", "aeros-docker", "aeros-containerd"} }
 
 func mappingCommand() *cobra.Command {
 	root := &cobra.Command{Use: "mapping", Short: "Check, list and test mapping files"}

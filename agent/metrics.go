@@ -30,6 +30,8 @@ type metrics struct {
 	resyncs          *prometheus.CounterVec
 	subscriptionOK   *prometheus.GaugeVec
 	repairs          prometheus.Counter
+	loaded           *prometheus.GaugeVec
+	reloads          *prometheus.CounterVec
 	authOff          prometheus.Gauge
 	apiRequests      *prometheus.CounterVec
 	apiSeconds       *prometheus.HistogramVec
@@ -54,8 +56,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	depth := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hlo_agent_queue_depth", Help: "Entities that wait for a pass."})
 	subscribed := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hlo_agent_subscription_healthy", Help: "1 while the broker keeps and serves the subscription as wanted."}, []string{"subscription"})
+	loaded := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hlo_agent_current", Help: "1 while what the files say is in use; 0 while it is refused and what was before stays in use."}, []string{"what"})
 	open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hlo_agent_api_authentication_off", Help: "1 when everybody may call, since API_AUTH says off."})
-	reg.MustRegister(open, depth, subscribed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	reg.MustRegister(open, loaded, depth, subscribed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return &metrics{
 		notifications:    count("notifications_total", "Notifications by result.", "result"),
 		reconciles:       count("reconciles_total", "Passes by result.", "result"),
@@ -73,6 +76,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		foreignReports:   count("foreign_reports_total", "Reports of other writers in serviceComponentStatus that differ from the object's state.").WithLabelValues(),
 		resyncs:          count("resyncs_total", "Full comparisons by result.", "result"),
 		subscriptionOK:   subscribed,
+		loaded:           loaded,
+		reloads:          count("reloads_total", "Changes of files by what they hold and result: ok is in use, error is refused.", "what", "result"),
 		repairs:          count("subscription_repairs_total", "Subscriptions created or repaired.").WithLabelValues(),
 		authOff:          open,
 		apiRequests:      count("api_requests_total", "Requests of callers that were let in, by operation and status code.", "operation", "code"),

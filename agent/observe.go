@@ -133,7 +133,7 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 // observeMove says that a move is under way while the old object still does the
 // work, and takes a move back that did not arrive in time.
 func (r *reconciler) observeMove(p *pass, main *llo.Live, s *status) {
-	if movingFrom(main).from != "" && !p.runs && p.othersLeft() {
+	if !p.runs && p.othersLeft() && (movingFrom(main).from != "" || s.Phase != mapping.Failed) {
 		s.Phase, s.Reason = mapping.Progressing, reasonMoving
 		s.Message = "the new object does not run yet, the old one stays; the new one says: " + s.Message
 	}

@@ -181,6 +181,9 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 		return nil
 	}
 	r.tracker.update(p.id, func(rec *record) { rec.phase = string(p.status.Phase) })
+	if p.rules != r.rules() {
+		return errSuperseded
+	}
 	attrs := changes(&p.entity, p.status, r.now())
 	if len(attrs) == 0 {
 		r.tracker.update(p.id, func(rec *record) { rec.heldSince = time.Time{} })

@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -17,22 +20,55 @@ type rules struct {
 	namespaces []string // that objects may be in; none is all
 }
 
-// loadRules loads what MAPPINGS and POLICY name. The policy is that of exactly
-// these mappings and of the agent's namespace.
-func loadRules(cfg *Config) (*rules, error) {
-	set, err := loadMappings(cfg.Mappings)
+// ruleTexts are the files that rules are made of.
+type ruleTexts struct{ mappings, policies []mapping.Source }
+
+// readRules reads what MAPPINGS and POLICY name.
+func readRules(cfg *Config) (ruleTexts, error) {
+	mappings, err := mappingSources(cfg.Mappings)
+	if err != nil {
+		return ruleTexts{}, fmt.Errorf("MAPPINGS: %w", err)
+	}
+	policies, err := mapping.ReadPaths(cfg.Policies...)
+	if err != nil {
+		return ruleTexts{}, fmt.Errorf("POLICY: %w", err)
+	}
+	return ruleTexts{mappings, policies}, nil
+}
+
+// compile makes rules of texts. The policy is that of exactly these mappings
+// and of the agent's namespace.
+func (t ruleTexts) compile(cfg *Config) (*rules, error) {
+	set, err := mapping.Load(t.mappings...)
 	if err != nil {
 		return nil, fmt.Errorf("MAPPINGS:\n%w", err)
 	}
-	sources, err := mapping.ReadPaths(cfg.Policies...)
-	if err != nil {
-		return nil, fmt.Errorf("POLICY: %w", err)
-	}
-	policy, err := mapping.LoadPolicy(sources...)
+	policy, err := mapping.LoadPolicy(t.policies...)
 	if err != nil {
 		return nil, fmt.Errorf("POLICY:\n%w", err)
 	}
 	return newRules(set, policy.For(set, cfg.Namespace), cfg.Namespace), nil
+}
+
+// digest is the same for the same texts.
+func (t ruleTexts) digest() string {
+	h := sha256.New()
+	for _, sources := range [][]mapping.Source{t.mappings, t.policies} {
+		fmt.Fprintln(h, len(sources))
+		for _, s := range sources {
+			fmt.Fprintf(h, "%q %d\n", s.Name, len(s.Data))
+			h.Write(s.Data) // never fails
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func loadRules(cfg *Config) (*rules, error) {
+	texts, err := readRules(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return texts.compile(cfg)
 }
 
 func newRules(set *mapping.Set, policy *mapping.Policy, namespace string) *rules {
@@ -62,3 +98,27 @@ func (r *reconciler) use(now *rules) {
 
 // rules are the ones in use. They are there before the first pass.
 func (r *reconciler) rules() *rules { return r.current.Load() }
+
+// replaceRules takes other rules into use while the loop runs. The kinds that
+// come are followed before the first pass needs them, and those that go until
+// the last that needed them has begun anew.
+func (s *service) replaceRules(ctx context.Context, now *rules) {
+	before := s.rules()
+	both := slices.Concat(before.Kinds(), now.Kinds())
+	s.clusters.follow(both, union(before.namespaces, now.namespaces))
+	s.use(now)
+	s.clusters.follow(now.Kinds(), now.namespaces)
+	select {
+	case s.relook <- struct{}{}: // what is subscribed to may be another thing now
+	default:
+	}
+	s.pace(ctx, s.tracker.ids())
+}
+
+// union of namespaces, of which none is all.
+func union(a, b []string) []string {
+	if len(a) == 0 || len(b) == 0 {
+		return nil
+	}
+	return slices.Concat(a, b)
+}

@@ -32,8 +32,12 @@ type service struct {
 	receiver *ngsild.Receiver
 	health   *health
 	ask      chan struct{} // a resync is wanted now
+	relook   chan struct{} // the subscriptions are to be looked at now, and a resync is wanted
+	texts    ruleTexts     // what the first rules were made of
 	worked   chan struct{} // closed when the last worker has ended
 	degraded atomic.Bool   // a subscription cannot be repaired for now
+	// subscribed is what the broker was last seen to send as it should.
+	subscribed atomic.Pointer[followed]
 }
 
 // Run is the agent. It returns when ctx has ended and the queue is worked off
@@ -52,7 +56,11 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := loadRules(&cfg)
+	texts, err := readRules(&cfg)
+	if err != nil {
+		return err
+	}
+	loaded, err := texts.compile(&cfg)
 	if err != nil {
 		return err
 	}
@@ -67,7 +75,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer ops.Close()
 
-	s := &service{health: h, ask: make(chan struct{}, 1), worked: make(chan struct{})}
+	s := &service{health: h, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
 	s.reconciler = &reconciler{cfg: cfg, client: client, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
 	s.use(loaded)
@@ -133,13 +141,14 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		if !s.listFirst(ctx) {
 			return nil
 		}
-		var both errgroup.Group
-		both.Go(func() error { return s.work(inner, s.cfg.Workers) })
-		both.Go(func() error { return s.keepTrue(ctx) })
+		var all errgroup.Group
+		all.Go(func() error { return s.work(inner, s.cfg.Workers) })
+		all.Go(func() error { return s.keepTrue(ctx) })
+		all.Go(func() error { return s.keepLoaded(ctx, s.rulesReload(s.texts)) })
 		if s.homer != nil {
-			both.Go(func() error { return s.homer.run(ctx) })
+			all.Go(func() error { return s.homer.run(ctx) })
 		}
-		return both.Wait()
+		return all.Wait()
 	})
 }
 

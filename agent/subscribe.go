@@ -122,6 +122,9 @@ func (s *service) keepTrue(ctx context.Context) error {
 			if s.checkSubscriptions(ctx) {
 				s.wantResync()
 			}
+		case <-s.relook:
+			s.checkSubscriptions(ctx)
+			s.wantResync()
 		case <-resync.C:
 			s.wantResync()
 		case <-s.ask:
@@ -147,6 +150,7 @@ func (s *service) retryResync(ctx context.Context) {
 }
 
 func (s *service) resyncOnce(ctx context.Context) error {
+	subscribed := s.subscribed.Load()
 	err := s.resync(ctx)
 	s.metrics.resyncs.WithLabelValues(outcome(err)).Inc()
 	if err != nil {
@@ -156,6 +160,7 @@ func (s *service) resyncOnce(ctx context.Context) error {
 		}
 	} else {
 		s.health.set("resync", "ok")
+		s.links.widened(subscribed)
 	}
 	s.health.update(func(h *health) { h.resynced = s.now() })
 	return err
@@ -167,6 +172,8 @@ func (s *service) checkSubscriptions(ctx context.Context) (list bool) {
 	if s.cfg.DryRun {
 		return false
 	}
+	want := s.rules().followed
+	s.keeper.Want(subscriptions(&s.cfg, want))
 	report, err := s.keeper.Check(ctx)
 	if ctx.Err() != nil {
 		return false
@@ -192,6 +199,9 @@ func (s *service) checkSubscriptions(ctx context.Context) (list bool) {
 		}
 	} else if s.degraded.Load() && report.Healthy {
 		s.log.Info("the subscriptions are true again")
+	}
+	if err == nil && report.Healthy {
+		s.subscribed.Store(want)
 	}
 	s.degraded.Store(err != nil || !report.Healthy)
 	s.health.set("broker", how)

@@ -284,6 +284,17 @@ func (t *tracker) wake(id ngsild.EntityID, d time.Duration, f func()) {
 	}
 }
 
+// ids of all records, as a set.
+func (t *tracker) ids() map[ngsild.EntityID]bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids := make(map[ngsild.EntityID]bool, len(t.records))
+	for id := range t.records {
+		ids[id] = true
+	}
+	return ids
+}
+
 // each calls f for every record, in no order. f must not call the tracker.
 func (t *tracker) each(f func(ngsild.EntityID, *record)) {
 	t.mu.Lock()

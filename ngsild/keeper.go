@@ -84,6 +84,15 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	return k
 }
 
+// Want changes what the subscriptions are to be; the next check makes them so.
+// The ids must be those that the keeper was made with. It waits for a check that
+// is under way.
+func (k *Keeper) Want(want []Subscription) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cfg.Want = want
+}
+
 // Secrets returns the secrets that a notification may carry: the current one,
 // and while subscriptions still hold an older one, that too. It is empty before
 // the first check, and without a configured secret until one reached the broker.
