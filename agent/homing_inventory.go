@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/homing"
@@ -53,6 +54,8 @@ type remembered struct {
 	marks    [4]float64 // the figures, as they were at the last step
 	observed time.Time
 	reading  time.Time // the last one that had it
+	missing  bool      // a whole reading after it did not
+	element  bool
 }
 
 func newInventory(stale time.Duration, now func() time.Time) inventory {
@@ -109,7 +112,7 @@ func (h *homer) refresh(ctx context.Context, deciding bool) bool {
 		h.failed(err)
 		return false
 	}
-	h.take(entities, now)
+	h.take(entities, now, !errors.Is(err, ngsild.ErrShortList))
 	return true
 }
 
@@ -124,8 +127,9 @@ func (h *homer) failed(err error) {
 	h.log.Warn("the elements cannot be read, will ask again", "after", wait, "err", err)
 }
 
-// take takes a reading in, and wakes what it is news for.
-func (h *homer) take(entities []ngsild.Entity, asked time.Time) {
+// take takes a reading in, and wakes what it is news for. Only a whole one is
+// believed for what it lacks, and then only as a reason to ask for that.
+func (h *homer) take(entities []ngsild.Entity, asked time.Time, whole bool) {
 	h.syncPromises()
 	promised := h.promises.sums()
 	h.mu.Lock()
@@ -136,17 +140,15 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time) {
 	changed, better := false, false
 	for i := range entities {
 		e := &entities[i]
-		silent := v.silent(e.ID)
+		silent, missing := v.silent(e.ID), v.seen[e.ID] != nil && v.seen[e.ID].missing
 		c, b := v.remember(e, promised[string(e.ID)])
 		changed, better = changed || c, better || b
-		if v.silent(e.ID) != silent {
+		if e.Type == typeElement && (v.silent(e.ID) != silent || missing) {
 			woken = append(woken, e.ID)
 		}
 	}
-	for id, e := range v.seen {
-		if v.asked.Sub(e.reading) > time.Hour {
-			delete(v.seen, id)
-		}
+	if whole {
+		woken = append(woken, v.lacking()...)
 	}
 	if v.entities = entities; len(h.services) == 0 {
 		v.entities = nil
@@ -156,10 +158,30 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time) {
 	}
 	h.mu.Unlock()
 	for _, id := range woken {
-		for _, component := range h.links.components(id) {
+		for _, component := range h.links.doubt(id) {
 			h.again(component)
 		}
 	}
+}
+
+// lacking are the elements that this reading was the first to lack. Those that
+// were lacking for long are forgotten.
+func (v *inventory) lacking() []ngsild.EntityID {
+	var ids []ngsild.EntityID
+	for id, e := range v.seen {
+		switch {
+		case e.reading.Equal(v.asked):
+		case !e.missing:
+			e.missing = true
+			if e.element {
+				ids = append(ids, id)
+			}
+		case v.asked.Sub(e.reading) > time.Hour:
+			delete(v.seen, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // reconsider has everything that was refused tried again. Caller holds mu.
@@ -188,7 +210,8 @@ func (v *inventory) remember(e *ngsild.Entity, promised map[string]float64) (cha
 	}
 	rest := restOf(e)
 	changed = had.rest != rest
-	had.rest, had.observed, had.reading = rest, e.Observed, v.asked
+	had.rest, had.observed, had.reading, had.missing = rest, e.Observed, v.asked, false
+	had.element = e.Type == typeElement
 	for i, now := range figuresOf(e, promised) {
 		mark := had.marks[i]
 		switch {

@@ -214,8 +214,8 @@ func (h *homer) required(id ngsild.EntityID) {
 func (h *homer) elementChanged() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.inventory.doubt()
 	if len(h.services) > 0 {
-		h.inventory.doubt()
 		h.hurry()
 	}
 }

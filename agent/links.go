@@ -180,6 +180,16 @@ func (l *links) dependentsOf(id ngsild.EntityID) []ngsild.EntityID {
 	return ids
 }
 
+// doubt has a linked entity read when it is needed next, and returns the
+// components to look at again.
+func (l *links) doubt(id ngsild.EntityID) []ngsild.EntityID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	again := l.dependentsOf(id)
+	delete(l.entities, id)
+	return again
+}
+
 // components lists what depends on a linked entity.
 func (l *links) components(id ngsild.EntityID) []ngsild.EntityID {
 	l.mu.Lock()
