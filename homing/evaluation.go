@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hlo-agent/hlo-agent/homing/internal/search"
 )
@@ -67,7 +68,7 @@ func (ev *evaluation) note(c *constraint, d *draw, what string) {
 
 // noteOnce notes something that is not about candidates.
 func (ev *evaluation) noteOnce(whom, format string, args ...any) {
-	ev.notes[remark{whom, fmt.Sprintf(format, args...)}] = 0
+	ev.notes[remark{whom, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")}] = 0
 }
 
 func (ev *evaluation) noted() []string {

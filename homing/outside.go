@@ -55,9 +55,9 @@ type Answer struct {
 	// Free, for vim_fit, is what is known to be free on each VIM that fits, by the
 	// names of the request; demands then add up. Without it each is looked at alone.
 	Free map[string]map[string]float64
-	// Links, for the network, are those that are known.
+	// Links, for the network, are those that are known; also beside an Err.
 	Links []Link
-	// Err says why there is no answer.
+	// Err says why there is no answer, or no whole one.
 	Err error
 }
 
@@ -95,10 +95,11 @@ func (ev *evaluation) inquire(ctx context.Context, systems Systems) {
 
 func (ev *evaluation) take(q Question, answer Answer) {
 	switch {
-	case q.Type == AskNetwork && answer.Err != nil:
-		ev.noteOnce("network", "no link is known, as the network provider gave no answer: %v", answer.Err)
 	case q.Type == AskNetwork:
 		ev.connect(answer.Links)
+		if answer.Err != nil {
+			ev.noteOnce("network", "links are not known, as a network provider gave no answer: %v", answer.Err)
+		}
 	case answer.Err != nil:
 		ev.noteOnce("constraint "+q.Constraint, "nothing fits, as %s %q gave no answer: %v", q.Type, q.Controller, answer.Err)
 	default:

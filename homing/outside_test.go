@@ -66,7 +66,7 @@ func TestOutsideSystems(t *testing.T) {
 		"a network provider": {
 			"near: {type: network_to_location, demands: a, properties: {latency: < 5 ms, location: plant}}", func(Question) Answer { return Answer{Links: []Link{link}} },
 			Question{Type: AskNetwork, Candidates: []string{"r1", "r2", "r3", "plant"}, Demands: 1},
-			"c2 c1", `network: no link is known, as the network provider gave no answer`},
+			"c2 c1", `network: links are not known, as a network provider gave no answer`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
