@@ -32,7 +32,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(getenv), renderCommand(), mappingCommand(), rbacCommand(getenv), homingCommand(), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
+	root.AddCommand(runCommand(getenv), renderCommand(), mappingCommand(), rbacCommand(getenv), homingCommand(getenv), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
 	err := root.ExecuteContext(ctx)
 	var code exit
 	switch {
@@ -122,15 +122,20 @@ func subscriptionCommand(getenv func(string) string) *cobra.Command {
 	return root
 }
 
-// connect is what the commands that talk to a broker begin with. They do not
-// listen, so NOTIFICATION_URL may be missing.
-func connect(cmd *cobra.Command, getenv func(string) string) (Config, *ngsild.Client, []ngsild.Subscription, error) {
-	cfg, err := LoadConfig(cmd.Context(), func(name string) string {
+// notListening is getenv for commands that need no NOTIFICATION_URL.
+func notListening(getenv func(string) string) func(string) string {
+	return func(name string) string {
 		if value := getenv(name); value != "" || name != "NOTIFICATION_URL" {
 			return value
 		}
 		return "http://unused.invalid/notify"
-	})
+	}
+}
+
+// connect is what the commands that talk to a broker begin with. They do not
+// listen, so NOTIFICATION_URL may be missing.
+func connect(cmd *cobra.Command, getenv func(string) string) (Config, *ngsild.Client, []ngsild.Subscription, error) {
+	cfg, err := LoadConfig(cmd.Context(), notListening(getenv))
 	if err != nil {
 		return cfg, nil, nil, fmt.Errorf("wrong settings:\n%w", err)
 	}

@@ -68,6 +68,8 @@ type Config struct {
 	HomingGrace time.Duration `env:"HOMING_GRACE,default=1m" help:"an element that is gone, not ready or silent for so long is left"`
 	HomingStale time.Duration `env:"HOMING_STALE,default=2m" help:"an element is silent when its newest observedAt is older; 0: never"`
 
+	HomingSystems string `env:"HOMING_SYSTEMS" help:"file that names the systems outside that homing asks: VIM and service controllers, providers of licences and network links; see docs/homing.md"`
+
 	PruneMaxPercent int      `env:"PRUNE_MAX_PERCENT,default=20" help:"at most so many percent of the objects are deleted for missing entities in 5 minutes"`
 	PruneMin        int      `env:"PRUNE_MIN,default=5" help:"or this many, if that is more"`
 	Adopt           []string `env:"ADOPT,default=off" help:"off, or the field managers whose unowned objects may be adopted, with commas; * for any"`

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/homing"
 )
 
@@ -29,15 +30,16 @@ type exit int
 // Error implements error.
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-func homingCommand() *cobra.Command {
+func homingCommand(getenv func(string) string) *cobra.Command {
 	root := &cobra.Command{Use: "homing", Short: "Solve, check and explain homing templates; see docs/homing.md"}
-	root.AddCommand(solveCommand(), validateCommand(), explainHomingCommand())
+	root.AddCommand(solveCommand(getenv), validateCommand(), explainHomingCommand(getenv))
 	return root
 }
 
 // homingInput is what the homing commands have in common.
 type homingInput struct {
 	template, inventory, output string
+	systems                     string
 	params                      []string
 	options                     homing.Options
 	limit                       time.Duration
@@ -54,10 +56,11 @@ func (h *homingInput) flags(cmd *cobra.Command, inventory bool) {
 	cmd.Flags().IntVarP(&h.options.Solutions, "solutions", "n", 1, "how many of the best answers; -1 is all")
 	cmd.Flags().BoolVar(&h.options.Disjoint, "disjoint", false, "answers that have no candidate in common")
 	cmd.Flags().DurationVar(&h.limit, "time-limit", 30*time.Second, "stop then with the best answer, a bound and the gap")
+	cmd.Flags().StringVar(&h.systems, "systems", "", "file that names the systems outside; entities are asked of the broker at CB_URL")
 	_ = cmd.MarkFlagRequired("inventory") // the flag exists
 }
 
-func solveCommand() *cobra.Command {
+func solveCommand(getenv func(string) string) *cobra.Command {
 	var h homingInput
 	cmd := &cobra.Command{
 		Use: "solve -t TEMPLATE -i INVENTORY", Short: "Find the best assignment of candidates to demands, and prove it", Args: cobra.NoArgs,
@@ -65,7 +68,7 @@ func solveCommand() *cobra.Command {
 			"result is one object on stdout in every case.",
 		Example: "  hlo-agent homing solve -t template.yaml -i inventory.json\n  hlo-agent homing solve -t template.yaml -i world.json -p customer_lat=32.9 -n 3 -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			result := h.solve(cmd.Context(), cmd.InOrStdin())
+			result := h.solve(cmd.Context(), cmd.InOrStdin(), getenv)
 			if err := h.print(cmd.OutOrStdout(), result); err != nil {
 				return err
 			}
@@ -77,13 +80,13 @@ func solveCommand() *cobra.Command {
 	return cmd
 }
 
-func explainHomingCommand() *cobra.Command {
+func explainHomingCommand(getenv func(string) string) *cobra.Command {
 	var h homingInput
 	cmd := &cobra.Command{
 		Use: "explain -t TEMPLATE -i INVENTORY", Short: "Solve, and say in words why: every term, the runner-up, what removed whom", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			h.options.RunnerUp = true
-			result := h.solve(cmd.Context(), cmd.InOrStdin())
+			result := h.solve(cmd.Context(), cmd.InOrStdin(), getenv)
 			fmt.Fprint(cmd.OutOrStdout(), homing.Explain(result))
 			return exitOf(result)
 		},
@@ -125,20 +128,47 @@ func exitOf(r homing.Result) error {
 	return exit(exitError)
 }
 
-func (h *homingInput) solve(ctx context.Context, stdin io.Reader) homing.Result {
+func (h *homingInput) solve(ctx context.Context, stdin io.Reader, getenv func(string) string) homing.Result {
 	t, errs := h.parse()
 	text, err := readFile(h.inventory, stdin)
 	if err != nil {
 		return homing.Rejected(append(errs, &homing.PathError{Path: "inventory", Message: err.Error()}))
 	}
 	inventory, wrong := homing.ParseInventory(text)
-	if errs = append(errs, wrong...); len(errs) > 0 {
+	errs = append(errs, wrong...)
+	if h.options.Systems, err = h.outside(ctx, getenv); err != nil {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			errs = append(errs, &homing.PathError{Path: "systems", Message: line})
+		}
+	}
+	if len(errs) > 0 {
 		return homing.Rejected(errs)
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.limit)
 	defer cancel()
 	h.options.Now = time.Now
 	return homing.Solve(ctx, t, inventory, h.options)
+}
+
+// outside are the systems that --systems names. The broker is needed only for
+// those that are entities.
+func (h *homingInput) outside(ctx context.Context, getenv func(string) string) (*systems.Set, error) {
+	if h.systems == "" {
+		return nil, nil
+	}
+	cfg := systems.Config{}
+	if getenv("CB_URL") != "" {
+		settings, err := LoadConfig(ctx, notListening(getenv))
+		if err != nil {
+			return nil, err
+		}
+		client, err := newClient(ctx, &settings, nil)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Broker = client
+	}
+	return systems.Load(h.systems, cfg)
 }
 
 func (h *homingInput) parse() (*homing.Template, []*homing.PathError) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -30,6 +31,7 @@ type homer struct {
 	client  *ngsild.Client
 	tracker *tracker
 	links   *links
+	systems *systems.Set
 	metrics *metrics
 	log     *slog.Logger
 	now     func() time.Time
@@ -94,7 +96,7 @@ var beingChosen = &answer{mapping.Unplaced, reasonPlacing, "an element is being 
 
 func newHomer(r *reconciler) *homer {
 	return &homer{
-		client: r.client, tracker: r.tracker, links: r.links, metrics: r.metrics, log: r.log, now: r.now,
+		client: r.client, tracker: r.tracker, links: r.links, systems: r.systems, metrics: r.metrics, log: r.log, now: r.now,
 		again: r.queue.Add, poke: make(chan struct{}, 1), promises: promises{},
 		services: map[ngsild.EntityID]*waiting{}, of: map[ngsild.EntityID]ngsild.EntityID{}, ailing: map[ngsild.EntityID]ailing{},
 		inventory: newInventory(r.cfg.HomingStale, r.now),

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -19,6 +20,7 @@ type question struct {
 	asks         map[ngsild.EntityID]ask
 	others       map[ngsild.EntityID]ngsild.EntityID // the service's other components, and where they are
 	requirements map[ngsild.EntityID]*ngsild.Entity
+	systems      *systems.Set
 }
 
 // verdict is what the solver says of it: an element for each component that
@@ -144,7 +146,7 @@ func (h *homer) judge(ctx context.Context, q question, entities []ngsild.Entity,
 	if q.requirements, err = h.requirements(ctx, wanted); err != nil {
 		return verdict{}, err
 	}
-	q.others = h.others(q)
+	q.others, q.systems = h.others(q), h.systems
 	if strings.Contains(q.template, "service_component") {
 		entities = slices.Concat(entities, h.components())
 	}
@@ -217,7 +219,7 @@ func (q *question) answer(ctx context.Context, inv *homing.Inventory, at time.Ti
 		}
 		return q.refuse(resultInvalid, a)
 	}
-	r := homing.Solve(ctx, t, inv, homing.Options{RunnerUp: true})
+	r := homing.Solve(ctx, t, inv, homing.Options{RunnerUp: true, Systems: q.systems})
 	switch {
 	case r.Status == homing.StatusDone:
 		return q.decide(r, names, at)

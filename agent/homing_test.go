@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,5 +98,40 @@ func TestHomingExitCodes(t *testing.T) {
 	}
 	if code, _, errs := program(t, "", "homing", "solve"); code != 1 || !strings.Contains(errs, "template") {
 		t.Errorf("without flags: exit %d, %s", code, errs)
+	}
+}
+
+// TestHomingAsksSystems solves with --systems: one that answers, one that is away,
+// and a file that is wrong.
+func TestHomingAsksSystems(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"VIMs": ["v2"]}`)) // the caller went away
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	template := write("template.yaml", `{homing_template_version: 2018-02-01, demands: {a: [{inventory_provider: aai, inventory_type: cloud}]}, constraints: {fit: {type: vim_fit, demands: a, properties: {controller: multicloud, request: {vCPU: 1}}}}}`)
+	inventory := write("inventory.json", `{"candidates": [{"candidate_id": "c1", "inventory_type": "cloud", "vim-id": "v1"}, {"candidate_id": "c2", "inventory_type": "cloud", "vim-id": "v2"}]}`)
+	for name, test := range map[string]struct {
+		systems string
+		code    int
+		want    string
+	}{
+		"answers":  {"systems: [{name: multicloud, kind: vim, url: " + server.URL + "}]", 0, `"assignment":{"a":"c2"}`},
+		"entities": {"systems: [{name: multicloud, kind: vim, entities: {type: Vim, amounts: {vCPU: free}}}]", exitNotFound, `gave no answer: no broker to ask for entities`},
+		"absent":   {"systems: [{name: other, kind: vim, url: " + server.URL + "}]", exitNotFound, `vim_fit \"multicloud\" gave no answer: not configured`},
+		"wrong":    {"systems: [{name: multicloud}]", exitError, `{"path":"systems","message":"systems[0].url: accepted is either url or entities"}`},
+	} {
+		code, out, _ := program(t, "", "homing", "solve", "-t", template, "-i", inventory, "--systems", write(name+".yaml", test.systems), "-o", "json")
+		if code != test.code || !strings.Contains(out, test.want) {
+			t.Errorf("%s: exit %d, want %d and %s in %s", name, code, test.code, test.want, out)
+		}
 	}
 }

@@ -21,6 +21,7 @@ type metrics struct {
 	applies          *prometheus.CounterVec
 	takeovers        *prometheus.CounterVec
 	brokerRequests   *prometheus.CounterVec
+	systemRequests   *prometheus.CounterVec
 	brokerSeconds    *prometheus.HistogramVec
 	kubeRequests     *prometheus.CounterVec
 	kubeSeconds      *prometheus.HistogramVec
@@ -68,6 +69,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		applies:          count("applies_total", "Objects by kind and action: none, created, updated, adopted, deleted.", "kind", "action"),
 		takeovers:        count("field_takeovers_total", "Fields taken back from other field managers.", "kind"),
 		brokerRequests:   count("broker_requests_total", "Requests to the broker by verb and status code (0: no answer).", "verb", "code"),
+		systemRequests:   count("system_requests_total", "Requests to the systems of HOMING_SYSTEMS by name and result: ok, error.", "system", "result"),
 		brokerSeconds:    took("broker_request_duration_seconds", "Latency of the broker.", "verb"),
 		kubeRequests:     count("kubernetes_requests_total", "Requests to the API server by verb, kind and status code (0: no answer).", "verb", "kind", "code"),
 		kubeSeconds:      took("kubernetes_request_duration_seconds", "Latency of the API server.", "verb"),

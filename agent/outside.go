@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/hlo-agent/hlo-agent/agent/systems"
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // Outside is what a running agent meets of the world, files apart. Its zero
@@ -25,6 +28,9 @@ type Outside struct {
 	// Broker carries what is sent to the broker, below the layer that adds tokens.
 	// If nil, a transport with the configured roots is made.
 	Broker http.RoundTripper
+	// Systems carries what is sent to the systems that homing asks. If nil, each
+	// has a transport with its own roots.
+	Systems http.RoundTripper
 	// Kubernetes says how to reach the cluster of a kubeconfig file; an empty name
 	// is the cluster that the agent runs in. The answer belongs to the caller.
 	Kubernetes func(kubeconfig string) (*rest.Config, error)
@@ -70,6 +76,20 @@ func (o Outside) open(setting, address string) (Face, error) {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return f, nil
+}
+
+// systems loads the systems outside that homing asks; nil is none.
+func (o Outside) systems(cfg *Config, client *ngsild.Client, m *metrics) (*systems.Set, error) {
+	if cfg.HomingSystems == "" {
+		return nil, nil
+	}
+	set, err := systems.Load(cfg.HomingSystems, systems.Config{Broker: client, Transport: o.Systems, Observe: func(system string, err error) {
+		m.systemRequests.WithLabelValues(system, outcome(err)).Inc()
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("HOMING_SYSTEMS: %w", err)
+	}
+	return set, nil
 }
 
 // tcpFace is a Face on a socket.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -26,6 +27,7 @@ type reconciler struct {
 	links    *links
 	guard    *guard
 	homer    *homer // nil: somebody else chooses elements
+	systems  *systems.Set
 	queue    *queue
 	metrics  *metrics
 	log      *slog.Logger

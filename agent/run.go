@@ -64,6 +64,10 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	outside, err := o.systems(&cfg, client, m)
+	if err != nil {
+		return err
+	}
 	public, err := o.open("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
 		return err
@@ -76,7 +80,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer ops.Close()
 
 	s := &service{health: h, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
-	s.reconciler = &reconciler{cfg: cfg, client: client, metrics: m, log: log, now: o.Now, rand: o.Rand}
+	s.reconciler = &reconciler{cfg: cfg, client: client, systems: outside, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
 	s.use(loaded)
 	if cfg.Homing == homingAuto {

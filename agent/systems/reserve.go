@@ -1,4 +1,4 @@
-package outside
+package systems
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 // the same when the plan is taken up again, so that a controller can tell a
 // repetition from a second one.
 type Reserver struct {
-	systems *Systems
+	systems *Set
 	plan    string
 }
 
 // Reserver returns what reserves for the plan of that id.
-func (s *Systems) Reserver(plan string) *Reserver { return &Reserver{s, plan} }
+func (s *Set) Reserver(plan string) *Reserver { return &Reserver{s, plan} }
 
 // Reserve implements homing.Reserver.
 func (r *Reserver) Reserve(ctx context.Context, what homing.Reservation, candidate string) error {

@@ -1,6 +1,7 @@
-package outside
+package systems
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -40,5 +41,20 @@ func TestFileErrors(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestDocumentedFile reads the example of docs/homing.md.
+func TestDocumentedFile(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/homing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```yaml systems\n")
+	text, _, ok := strings.Cut(text, "```")
+	set, err := New([]byte(text), Config{})
+	if !ok || err != nil || len(set.all) != 4 {
+		t.Errorf("got %v, %v", set, err)
 	}
 }

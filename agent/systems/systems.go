@@ -1,4 +1,4 @@
-package outside
+package systems
 
 import (
 	"cmp"
@@ -32,9 +32,9 @@ type Config struct {
 	Observe func(system string, err error)
 }
 
-// Systems are the configured ones; homing.Systems and, for each plan, a
-// homing.Reserver. A nil *Systems has none. Safe for concurrent use.
-type Systems struct {
+// Set is the configured systems: homing.Systems and, for each plan, a
+// homing.Reserver. A nil *Set is none. Safe for concurrent use.
+type Set struct {
 	all []*endpoint
 }
 
@@ -48,7 +48,7 @@ type endpoint struct {
 
 // Load reads the file that names the systems. The error holds everything that is
 // wrong with it.
-func Load(path string, cfg Config) (*Systems, error) {
+func Load(path string, cfg Config) (*Set, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -57,12 +57,12 @@ func Load(path string, cfg Config) (*Systems, error) {
 }
 
 // New is Load for the file's text.
-func New(data []byte, cfg Config) (*Systems, error) {
+func New(data []byte, cfg Config) (*Set, error) {
 	list, err := parse(data)
 	if err != nil {
 		return nil, err
 	}
-	s := &Systems{}
+	s := &Set{}
 	var errs []error
 	for i, one := range list {
 		client, err := one.client(cfg.Transport)
@@ -83,7 +83,7 @@ func New(data []byte, cfg Config) (*Systems, error) {
 
 // Answer implements homing.Systems. It takes as long as the slowest system that
 // is asked, at most its timeout.
-func (s *Systems) Answer(ctx context.Context, questions []homing.Question) []homing.Answer {
+func (s *Set) Answer(ctx context.Context, questions []homing.Question) []homing.Answer {
 	answers := make([]homing.Answer, len(questions))
 	of := map[*endpoint][]int{}
 	var group sync.WaitGroup
@@ -128,7 +128,7 @@ func kindOf(question string) string {
 
 // find is the system of that kind and name, or else the one for all names, that
 // can do what is wanted.
-func (s *Systems) find(kind, name string, can func(*endpoint) bool) *endpoint {
+func (s *Set) find(kind, name string, can func(*endpoint) bool) *endpoint {
 	if s == nil {
 		return nil
 	}
@@ -174,7 +174,7 @@ func (e *endpoint) answer(ctx context.Context, questions []homing.Question) []ho
 
 // network asks all providers of links. What the others know counts even when one
 // fails; that it did is in the answer too.
-func (s *Systems) network(ctx context.Context, q homing.Question) homing.Answer {
+func (s *Set) network(ctx context.Context, q homing.Question) homing.Answer {
 	answer := homing.Answer{Err: homing.ErrNotConfigured}
 	if s == nil {
 		return answer

@@ -1,4 +1,4 @@
-package outside
+package systems
 
 import (
 	"context"
@@ -42,7 +42,7 @@ var constraints = map[string]struct{ text, good string }{
 // solve solves a template with one constraint by the systems that a file names.
 func solve(t *testing.T, constraint, file string, broker Broker) homing.Result {
 	t.Helper()
-	s := &Systems{}
+	s := &Set{}
 	if file != "" {
 		var err error
 		if s, err = New([]byte(file), Config{Broker: broker}); err != nil {

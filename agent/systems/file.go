@@ -1,4 +1,4 @@
-package outside
+package systems
 
 import (
 	"bytes"
@@ -111,14 +111,14 @@ func parse(data []byte) ([]system, error) {
 	return f.Systems, nil
 }
 
-var unknownField = regexp.MustCompile(`field (\S+) not found in type outside\.(\w+)`)
+var unknownField = regexp.MustCompile(`field (\S+) not found in type systems\.(\w+)`)
 
 // readable takes the names of Go types out of a message of the YAML library, and
 // says what would be accepted.
 func readable(text string) string {
 	m := unknownField.FindStringSubmatch(text)
 	if m == nil {
-		return strings.ReplaceAll(text, "outside.", "")
+		return strings.ReplaceAll(text, "systems.", "")
 	}
 	accepted := map[string]string{
 		"file":     "systems",

@@ -1,4 +1,4 @@
-package outside
+package systems
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package outside
+package systems
 
 import (
 	"errors"
@@ -55,7 +55,7 @@ func TestReserve(t *testing.T) {
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
 	}
-	var none *Systems
+	var none *Set
 	if _, err := homing.Reserve(t.Context(), tpl, recs, none.Reserver("plan1")); !errors.Is(err, homing.ErrNotConfigured) {
 		t.Errorf("without systems: got %v, want not configured", err)
 	}
