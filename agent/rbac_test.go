@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hlo-agent/hlo-agent/mapping"
 )
 
 func TestRightsAreTheAllowList(t *testing.T) {
@@ -64,5 +66,30 @@ func TestRightsArePrinted(t *testing.T) {
 	}
 	if err := printRights(rightsOf(loaded.policy), "hlo-agent", "robot", &out); err == nil {
 		t.Error("an account without a namespace was taken")
+	}
+}
+
+// TestScope: a kind is followed where the allow list lets it be, and not at all where it may only be inside of
+// another object.
+func TestScope(t *testing.T) {
+	t.Parallel()
+	set, policy, err := loadRules(&Config{Mappings: []string{"kubernetes", "argocd", "ocm-manifestwork", "aeros-k8s"}, Namespace: "edge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, namespaces := scopeOf(set, policy)
+	got := map[string][]string{}
+	for _, kind := range kinds {
+		got[kind.Kind] = namespaces(kind)
+	}
+	want := map[string][]string{
+		"Deployment": {"edge"}, "Job": {"edge"}, "Service": {"edge"}, "Secret": {"edge"},
+		"ServiceComponentK8s": {"edge"}, "Application": {"argocd"}, "ManifestWork": {""},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if kinds, _ := scopeOf(set, policy.For(mapping.Default(), "edge")); len(kinds) != 1 {
+		t.Errorf("follows %v, of which only ServiceComponentK8s is allowed", kinds)
 	}
 }
