@@ -160,22 +160,38 @@ func mapToJSON(m traits.Mapper, depth int) (any, bool, error) {
 		m = sorted.Mapper // the order of the keys is of no matter here
 	}
 	size, _ := m.Size().(types.Int)
-	result := make(map[string]any, size)
-	for it := m.Iterator(); it.HasNext() == types.True; {
-		key := it.Next()
-		name, isText := key.(types.String)
-		if !isText {
-			return nil, false, errKey
-		}
-		item, present, err := toJSON(m.Get(key), depth+1)
-		if err != nil {
-			return nil, false, err
-		}
-		if present {
-			result[string(name)] = item
-		}
+	into := &jsonMap{result: make(map[string]any, size), depth: depth}
+	types.ToFoldableMap(m).Fold(into)
+	if into.err != nil {
+		return nil, false, into.err
 	}
-	return result, true, nil
+	return into.result, true, nil
+}
+
+// jsonMap takes the entries of a CEL map.
+type jsonMap struct {
+	result map[string]any
+	depth  int
+	err    error
+}
+
+// FoldEntry implements traits.Folder.
+func (m *jsonMap) FoldEntry(key, value any) bool {
+	a := adapter{}
+	name, isText := a.NativeToValue(key).(types.String)
+	if !isText {
+		m.err = errKey
+		return false
+	}
+	item, present, err := toJSON(a.NativeToValue(value), m.depth+1)
+	if err != nil {
+		m.err = err
+		return false
+	}
+	if present {
+		m.result[string(name)] = item
+	}
+	return true
 }
 
 // copyJSON copies a JSON value.

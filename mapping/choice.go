@@ -43,6 +43,8 @@ type discriminator struct {
 	lets                []let
 	answers             []string
 	variable, attribute string
+	// decides is the number of the condition that says nothing but this, -1 if there is more to it.
+	decides int
 }
 
 func newChoice(mappings []*definition) *choice {
@@ -76,40 +78,55 @@ func newChoice(mappings []*definition) *choice {
 	return c
 }
 
+// candidate is a mapping whose conditions may hold. sure: the one that it was found by does.
+type candidate struct {
+	mapping int
+	sure    bool
+}
+
+func appendCandidates(to []candidate, sure bool, mappings ...int) []candidate {
+	for _, i := range mappings {
+		to = append(to, candidate{i, sure})
+	}
+	return to
+}
+
 // candidates are the mappings whose conditions may hold, in the order of the set.
-func (c *choice) candidates(e *evaluation) []int {
-	candidates := append(make([]int, 0, len(c.asked)+4), c.asked...)
+func (c *choice) candidates(e *evaluation) []candidate {
+	candidates := appendCandidates(make([]candidate, 0, len(c.asked)+4), false, c.asked...)
 	for _, q := range c.questions {
 		e.use(q.lets)
 		value, err := q.probe.compute(e)
 		switch text, isText := value.(types.String); {
 		case err != nil && !isAbsent(err):
-			candidates = append(candidates, q.all...) // each says so itself, if it comes to that
+			candidates = appendCandidates(candidates, false, q.all...) // each says so itself, if it comes to that
 		case err == nil && isText:
-			candidates = append(candidates, q.answers[string(text)]...)
+			candidates = appendCandidates(candidates, true, q.answers[string(text)]...)
 		}
 	}
 	for _, p := range c.presences {
 		candidates = p.candidates(e, candidates)
 	}
-	slices.Sort(candidates)
+	slices.SortFunc(candidates, func(a, b candidate) int { return a.mapping - b.mapping })
 	return slices.Compact(candidates)
 }
 
-func (p *presence) candidates(e *evaluation, candidates []int) []int {
-	entity, isEntity := e.variables[p.variable].(*entityValue)
+func (p *presence) candidates(e *evaluation, candidates []candidate) []candidate {
+	entity, isEntity := e.variables.variable(p.variable).(*entityValue)
 	if !isEntity || entity.missing != "" {
-		return append(candidates, p.all...)
+		return appendCandidates(candidates, false, p.all...)
 	}
 	if len(p.waiting) > len(entity.entity.Attrs)+2 {
 		for name := range entity.entity.Attrs {
-			candidates = append(candidates, p.waiting[name]...)
+			if waiting := p.waiting[name]; waiting != nil {
+				candidates = appendCandidates(candidates, false, waiting...) // the attribute may be blank
+			}
 		}
-		return append(append(candidates, p.waiting["id"]...), p.waiting["type"]...)
+		return appendCandidates(appendCandidates(candidates, false, p.waiting["id"]...), false, p.waiting["type"]...)
 	}
 	for name, waiting := range p.waiting {
 		if value, err := entity.raw(name); value != nil || err != nil {
-			candidates = append(candidates, waiting...)
+			candidates = appendCandidates(candidates, false, waiting...)
 		}
 	}
 	return candidates
@@ -118,12 +135,16 @@ func (p *presence) candidates(e *evaluation, candidates []int) []int {
 // discriminate finds what decides most cheaply whether a mapping is for a component; nil if none of
 // its conditions has the shape.
 func (c *compiler) discriminate() *discriminator {
-	for _, x := range c.mapping.when {
+	for i, x := range c.mapping.when {
 		if x == nil {
 			continue
 		}
-		for _, term := range conjuncts(x.checked.Expr()) {
+		terms := conjuncts(x.checked.Expr())
+		for _, term := range terms {
 			if d := c.discriminator(x, term); d != nil {
+				if d.decides = -1; len(terms) == 1 {
+					d.decides = i
+				}
 				return d
 			}
 		}

@@ -6,12 +6,16 @@ import "github.com/google/cel-go/common/types"
 // highest priority.
 func (s *Set) choose(in *Input, e *evaluation) (*definition, error) {
 	var chosen *definition
-	for _, i := range s.choice.candidates(e) {
-		m := s.mappings[i]
+	for _, c := range s.choice.candidates(e) {
+		m := s.mappings[c.mapping]
 		if chosen != nil && m.priority < chosen.priority {
 			break
 		}
-		holds, err := m.holds(e)
+		known := -1
+		if c.sure && e.trace == nil { // an explanation shows every condition
+			known = m.discriminator.decides
+		}
+		holds, err := m.holds(e, known)
 		switch {
 		case err != nil:
 			return nil, err
@@ -31,11 +35,14 @@ func (s *Set) choose(in *Input, e *evaluation) (*definition, error) {
 }
 
 // holds evaluates the conditions of a mapping. One that is false decides, whatever the others say; one
-// with an absent value is false.
-func (m *definition) holds(e *evaluation) (bool, error) {
+// with an absent value is false. known is the number of one that is known to hold, or -1.
+func (m *definition) holds(e *evaluation, known int) (bool, error) {
 	e.use(m.lets)
 	var failed error
-	for _, x := range m.when {
+	for i, x := range m.when {
+		if i == known {
+			continue
+		}
 		holds, err := x.holds(e)
 		if err == nil && !holds {
 			return false, nil

@@ -28,8 +28,8 @@ type entityValue struct {
 var _ traits.Mapper = (*entityValue)(nil)
 
 // noEntity stands for what is not linked at all: every attribute is absent.
-func noEntity(kind entityKind) *entityValue {
-	return &entityValue{entity: &ngsild.Entity{}, kind: kind}
+func noEntity(kind entityKind) entityValue {
+	return entityValue{entity: &ngsild.Entity{}, kind: kind}
 }
 
 // raw is an attribute as it was decoded; nil if it is absent.

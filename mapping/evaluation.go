@@ -8,12 +8,18 @@ import (
 
 // evaluation holds the variables of one rendering or observation. It serves one goroutine.
 type evaluation struct {
-	variables map[string]any
+	variables variables
 	// lets are the names that the mapping in use defines; each is computed when it is first asked for.
 	lets     []let
-	computed map[string]any
+	computed []any // as lets; nil: not asked for yet
 	// trace, if set, is told of every expression that was computed.
 	trace func(x *expression, value ref.Val, err error)
+}
+
+// variables are the names that an expression finds.
+type variables interface {
+	// variable is nil for a name that is none.
+	variable(name string) any
 }
 
 // let is a name that a mapping gives to an expression.
@@ -24,21 +30,20 @@ type let struct {
 
 // ResolveName implements CEL's activation.
 func (e *evaluation) ResolveName(name string) (any, bool) {
-	if value, found := e.variables[name]; found {
+	if value := e.variables.variable(name); value != nil {
 		return value, true
 	}
-	if value, found := e.computed[name]; found {
-		return value, true
-	}
-	for _, l := range e.lets {
-		if l.name == name {
-			value := l.resolve(e)
-			if e.computed == nil {
-				e.computed = make(map[string]any, len(e.lets))
-			}
-			e.computed[name] = value
-			return value, true
+	for i, l := range e.lets {
+		if l.name != name {
+			continue
 		}
+		if e.computed == nil {
+			e.computed = make([]any, len(e.lets))
+		}
+		if e.computed[i] == nil {
+			e.computed[i] = l.resolve(e)
+		}
+		return e.computed[i], true
 	}
 	return nil, false
 }
@@ -65,3 +70,8 @@ func (l let) resolve(e *evaluation) any {
 func (e *evaluation) use(lets []let) {
 	e.lets, e.computed = lets, nil
 }
+
+// named are variables by name.
+type named map[string]any
+
+func (n named) variable(name string) any { return n[name] }

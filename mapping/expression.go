@@ -3,12 +3,10 @@ package mapping
 import (
 	"errors"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
-	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 )
@@ -22,6 +20,9 @@ type expression struct {
 	path         string // in the file
 	field        string // in the object, or in the mapping
 	program      cel.Program
+	quick        quick // nil: by the program
+	// brief is the program without a limit of its work, for short lists of ports; nil if there is none.
+	brief cel.Program
 	checked      *ast.AST
 	result       *cel.Type
 	// strict are the ids of the nodes inside of loops and literals: nothing may be absent there,
@@ -55,43 +56,20 @@ func (c *compiler) compile(env *cel.Env, source string, line, column int, path, 
 		c.doc.problemAt(line, column, path, "%v in ${%s}", oneLine(err.Error()), excerpt(source))
 		return nil
 	}
+	if root := checked.NativeRep().Expr(); !cheap(root) && brief(source, root) {
+		if x.brief, err = env.Program(checked, options[:1]...); err != nil {
+			c.doc.problemAt(line, column, path, "%v in ${%s}", oneLine(err.Error()), excerpt(source))
+			return nil
+		}
+	}
 	x.program, x.checked, x.result = program, checked.NativeRep(), checked.OutputType()
-	x.strict = strictNodes(x.checked.Expr())
+	x.quick, x.strict = quickly(x.checked.Expr()), strictNodes(x.checked.Expr())
 	before := len(c.doc.problems)
 	c.checkAttributes(x)
 	if len(c.doc.problems) > before {
 		return nil
 	}
 	return x
-}
-
-// cheap reports an expression that cannot do more work than its length allows: no loops, and no function
-// that makes larger values of smaller ones. Its cost is limited by maxExpression, and need not be
-// counted while it runs.
-func cheap(root ast.Expr) bool {
-	plain := true
-	ast.PostOrderVisit(root, ast.NewExprVisitor(func(e ast.Expr) {
-		switch e.Kind() {
-		case ast.ComprehensionKind:
-			plain = false
-		case ast.CallKind:
-			name := e.AsCall().FunctionName()
-			if at := strings.Index(name, "@"); at > 0 { // a reader's hidden function; `@in` is the library's
-				name = name[:at]
-			}
-			plain = plain && (contains(cheapCalls(), name) || slices.ContainsFunc(readers(), func(r reader) bool { return r.name == name }))
-		}
-	}))
-	return plain
-}
-
-func cheapCalls() []string {
-	return []string{
-		operators.Conditional, operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot,
-		operators.Equals, operators.NotEquals, operators.In, operators.OptSelect, "or", "orValue", "of", "none", "hasValue",
-		"lowerAscii", "upperAscii", "trim", "aerosName", "aerosLabel", "dnsLabel", "hash", "firstText",
-		"condition", "conditionTypes",
-	}
 }
 
 // position is where a place within an expression stands in the file. Lines after the first begin
@@ -170,7 +148,7 @@ func (x *expression) eval(e *evaluation) (ref.Val, error) {
 }
 
 func (x *expression) compute(e *evaluation) (ref.Val, error) {
-	value, _, err := x.program.Eval(e)
+	value, err := x.value(e)
 	if err == nil {
 		if optional, isOptional := value.(*types.Optional); isOptional {
 			if !optional.HasValue() {
@@ -195,6 +173,30 @@ func (x *expression) compute(e *evaluation) (ref.Val, error) {
 		return nil, known
 	}
 	return nil, x.fault(safeCause(err))
+}
+
+// value is what the expression gives, by the quickest way that there is.
+func (x *expression) value(e *evaluation) (ref.Val, error) {
+	if x.quick != nil {
+		value := x.quick(e)
+		err, failed := value.(*types.Err)
+		if !failed {
+			return value, nil
+		}
+		if !errors.Is(err, errSlow) {
+			return nil, err
+		}
+	}
+	return x.interpret(e)
+}
+
+func (x *expression) interpret(e *evaluation) (ref.Val, error) {
+	program := x.program
+	if x.brief != nil && e.fewPorts() {
+		program = x.brief
+	}
+	value, _, err := program.Eval(e)
+	return value, err
 }
 
 // isAbsent reports a value that is not there: one of ours, or a key of a nested value. The library

@@ -18,12 +18,13 @@ import (
 func functions() []cel.EnvOption {
 	text, dyn, whole := cel.StringType, cel.DynType, cel.IntType
 	condition := cel.MapType(text, dyn)
-	return []cel.EnvOption{
-		cel.Function("aerosName", cel.Overload("aerosName_string", []*cel.Type{text}, text, textFunction(aerosName))),
-		cel.Function("aerosLabel", cel.Overload("aerosLabel_string", []*cel.Type{text}, text, textFunction(aerosLabel))),
+	var options []cel.EnvOption
+	for name, f := range textFunctions() {
+		options = append(options, cel.Function(name, cel.Overload(name+"_string", []*cel.Type{text}, text,
+			cel.UnaryBinding(func(v ref.Val) ref.Val { return applyText(f, v) }))))
+	}
+	return append(options,
 		cel.Function("dnsLabel", cel.Overload("dnsLabel_string_int", []*cel.Type{text, whole}, text, cel.BinaryBinding(dnsLabelOf))),
-		cel.Function("hash", cel.Overload("hash_string", []*cel.Type{text}, text, textFunction(shortHash))),
-		cel.Function("registryHost", cel.Overload("registryHost_string", []*cel.Type{text}, text, textFunction(registryHost))),
 		cel.Function("json", cel.Overload("json_dyn", []*cel.Type{dyn}, text, cel.UnaryBinding(jsonText))),
 		cel.Function("show", cel.Overload("show_dyn", []*cel.Type{dyn}, text, cel.UnaryBinding(showValue))),
 		cel.Function("typeName", cel.Overload("typeName_dyn", []*cel.Type{dyn}, text, cel.UnaryBinding(showType))),
@@ -31,17 +32,22 @@ func functions() []cel.EnvOption {
 		cel.Function("knownProtocol", cel.Overload("knownProtocol_dyn", []*cel.Type{dyn}, cel.BoolType, cel.UnaryBinding(isKnownProtocol))),
 		cel.Function("conditionTypes", cel.MemberOverload("object_conditionTypes", []*cel.Type{entityType()}, cel.ListType(text), cel.UnaryBinding(conditionTypes))),
 		cel.Function("condition", cel.MemberOverload("object_condition", []*cel.Type{entityType(), text}, condition, cel.BinaryBinding(conditionOf))),
+	)
+}
+
+// textFunctions make a text of a text.
+func textFunctions() map[string]func(string) string {
+	return map[string]func(string) string{
+		"aerosName": aerosName, "aerosLabel": aerosLabel, "hash": shortHash, "registryHost": registryHost,
 	}
 }
 
-func textFunction(f func(string) string) cel.OverloadOpt {
-	return cel.UnaryBinding(func(v ref.Val) ref.Val {
-		text, isText := v.(types.String)
-		if !isText {
-			return types.MaybeNoSuchOverloadErr(v)
-		}
-		return types.String(f(string(text)))
-	})
+func applyText(f func(string) string, v ref.Val) ref.Val {
+	text, isText := v.(types.String)
+	if !isText {
+		return types.MaybeNoSuchOverloadErr(v)
+	}
+	return types.String(f(string(text)))
 }
 
 func dnsLabelOf(id, limit ref.Val) ref.Val {

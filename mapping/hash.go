@@ -79,17 +79,21 @@ func sortedNames(names []string, m map[string]any) []string {
 func appendText(text []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	text = append(text, '"')
+	plain := 0 // from here on nothing needs escaping
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			text = append(text, '\\', c)
-		case c < ' ':
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		text = append(text, s[plain:i]...)
+		plain = i + 1
+		if c < ' ' {
 			text = append(text, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		default:
-			text = append(text, c)
+		} else {
+			text = append(text, '\\', c)
 		}
 	}
-	return append(text, '"')
+	return append(append(text, s[plain:]...), '"')
 }
 
 func compareKinds(a, b schema.GroupVersionKind) int {

@@ -170,7 +170,7 @@ func (a Allowance) takes(kind schema.GroupKind, outer string) bool {
 
 // obey asks a rule; anything but a plain true is no.
 func (p *Policy) obey(r policyRule, f found) *denial {
-	e := &evaluation{variables: map[string]any{
+	e := &evaluation{variables: named{
 		objectVariable: adapter{}.NativeToValue(f.content), "value": adapter{}.NativeToValue(f.value),
 		"field": types.String(f.path), namespaceVariable: types.String(p.namespace),
 		"registries":   types.NewStringList(adapter{}, p.registries),

@@ -116,7 +116,7 @@ func (m *definition) ready(e *evaluation, in *Input) error {
 			}
 			continue
 		}
-		if entity, isEntity := e.variables[name].(*entityValue); isEntity && entity.missing != "" {
+		if entity, isEntity := e.variables.variable(name).(*entityValue); isEntity && entity.missing != "" {
 			return missing(entity.entity.ID, entity.missing)
 		}
 	}
@@ -162,7 +162,7 @@ func (m *definition) object(t objectTemplate, e *evaluation, in *Input, namespac
 	if !isMap || !isText || name == "" {
 		return nil, m.invalid(ReasonInvalidName, t.kind.Kind+" has no name")
 	}
-	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+	if !isObjectName(name) {
 		return nil, m.invalid(ReasonInvalidName, t.kind.Kind+" "+quoted(name)+" is no legal name")
 	}
 	if own, isText := metadata["namespace"].(string); !isText || own == "" {
@@ -174,6 +174,24 @@ func (m *definition) object(t objectTemplate, e *evaluation, in *Input, namespac
 		return nil, err
 	}
 	return &unstructured.Unstructured{Object: content}, nil
+}
+
+// isObjectName is what validation.IsDNS1123Subdomain says, without its regular expression.
+func isObjectName(name string) bool {
+	if len(name) > maxNameLength {
+		return false
+	}
+	before := byte('.') // a letter or a digit must follow a dot
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		case c == '.' && before != '.' && before != '-', c == '-' && before != '.':
+		default:
+			return false
+		}
+		before = name[i]
+	}
+	return before != '.' && before != '-'
 }
 
 // stamp writes the annotations by which an object is found again.

@@ -151,7 +151,7 @@ func (s *Set) read(state *State, object *unstructured.Unstructured) {
 
 func (r *statusRules) evaluation(object *unstructured.Unstructured) *evaluation {
 	return &evaluation{
-		variables: map[string]any{objectVariable: adapter{}.NativeToValue(object.Object)}, lets: r.lets,
+		variables: named{objectVariable: adapter{}.NativeToValue(object.Object)}, lets: r.lets,
 	}
 }
 

@@ -19,26 +19,54 @@ const (
 	attrDomain       = "domain"
 )
 
-// variablesOf are the entities as expressions see them.
-func variablesOf(in *Input, namespace string) map[string]any {
-	c := &in.Component
-	return map[string]any{
-		"component":       &entityValue{entity: c, kind: componentKind},
-		"element":         linkedValue(in.Element, c, attrElement, elementKind),
-		"orchestrator":    linkedValue(in.Orchestrator, in.Element, attrOrchestrator, orchestratorKind),
-		"domain":          linkedValue(in.Domain, in.Element, attrDomain, domainKind),
-		"service":         serviceValue(in),
-		portsVariable:     portsOf(in),
-		namespaceVariable: types.String(namespace),
+// entities are the variables of mappings: a component and what it links to, as expressions see them.
+type entities struct {
+	component, element, orchestrator, domain, service entityValue
+	ports                                             portList
+	namespace                                         types.String
+}
+
+// variable implements variables.
+func (v *entities) variable(name string) any {
+	switch name {
+	case "component":
+		return &v.component
+	case "element":
+		return &v.element
+	case "orchestrator":
+		return &v.orchestrator
+	case "domain":
+		return &v.domain
+	case "service":
+		return &v.service
+	case portsVariable:
+		return &v.ports
+	case namespaceVariable:
+		return v.namespace
 	}
+	return nil
+}
+
+func variablesOf(in *Input, namespace string) *entities {
+	c := &in.Component
+	v := &entities{
+		component:    entityValue{entity: c, kind: componentKind},
+		element:      linkedValue(in.Element, c, attrElement, elementKind),
+		orchestrator: linkedValue(in.Orchestrator, in.Element, attrOrchestrator, orchestratorKind),
+		domain:       linkedValue(in.Domain, in.Element, attrDomain, domainKind),
+		service:      serviceValue(in),
+		namespace:    types.String(namespace),
+	}
+	v.ports.fill(in)
+	return v
 }
 
 func gone(e *ngsild.Entity) bool { return e == nil || e.Deleted }
 
 // linkedValue is the entity that from links to by name: there, missing, or not linked at all.
-func linkedValue(e, from *ngsild.Entity, name string, kind entityKind) *entityValue {
+func linkedValue(e, from *ngsild.Entity, name string, kind entityKind) entityValue {
 	if !gone(e) {
-		return &entityValue{entity: e, kind: kind}
+		return entityValue{entity: e, kind: kind}
 	}
 	if from != nil {
 		if links := from.Links(name); len(links) > 0 {
@@ -48,9 +76,9 @@ func linkedValue(e, from *ngsild.Entity, name string, kind entityKind) *entityVa
 	return noEntity(kind)
 }
 
-func serviceValue(in *Input) *entityValue {
+func serviceValue(in *Input) entityValue {
 	if !gone(in.Service) {
-		return &entityValue{entity: in.Service, kind: serviceKind}
+		return entityValue{entity: in.Service, kind: serviceKind}
 	}
 	if id := serviceOf(&in.Component); id != "" {
 		return missingValue(ngsild.EntityID(id), attrService, serviceKind)
@@ -71,8 +99,8 @@ func serviceOf(c *ngsild.Entity) string {
 	return before
 }
 
-func missingValue(id ngsild.EntityID, name string, kind entityKind) *entityValue {
-	return &entityValue{entity: &ngsild.Entity{ID: id}, kind: kind, missing: name}
+func missingValue(id ngsild.EntityID, name string, kind entityKind) entityValue {
+	return entityValue{entity: &ngsild.Entity{ID: id}, kind: kind, missing: name}
 }
 
 // missing is the error for an entity that a link by name leads to in vain.
@@ -98,25 +126,28 @@ func missing(id ngsild.EntityID, name string) *Error {
 // portList is the list of a component's ports, in the order of networkPorts, each once.
 type portList struct {
 	traits.Lister
-	ports []*entityValue
+	ports []entityValue
 }
 
-func portsOf(in *Input) portList {
+// fill makes the list of a component's ports.
+func (l *portList) fill(in *Input) {
 	links := in.Component.Links(attrPorts)
-	list := portList{ports: make([]*entityValue, 0, len(links))}
-	values := make([]ref.Val, 0, len(links))
+	l.ports = make([]entityValue, 0, len(links))
 	for i, id := range links {
 		if slices.Contains(links[:i], id) {
 			continue
 		}
 		value := missingValue(id, attrPorts, portKind)
 		if port := portOf(in, id); port != nil {
-			value = &entityValue{entity: port, kind: portKind}
+			value = entityValue{entity: port, kind: portKind}
 		}
-		list.ports, values = append(list.ports, value), append(values, value)
+		l.ports = append(l.ports, value)
 	}
-	list.Lister = types.NewRefValList(adapter{}, values)
-	return list
+	values := make([]ref.Val, len(l.ports))
+	for i := range l.ports {
+		values[i] = &l.ports[i]
+	}
+	l.Lister = types.NewRefValList(adapter{}, values)
 }
 
 func portOf(in *Input, id ngsild.EntityID) *ngsild.Entity {
@@ -129,7 +160,7 @@ func portOf(in *Input, id ngsild.EntityID) *ngsild.Entity {
 }
 
 // ports of the evaluation, there or not.
-func (e *evaluation) ports() []*entityValue {
-	list, _ := e.variables[portsVariable].(portList)
+func (e *evaluation) ports() []entityValue {
+	list, _ := e.variables.variable(portsVariable).(*portList)
 	return list.ports
 }

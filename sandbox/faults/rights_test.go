@@ -164,7 +164,7 @@ func (r *rig) cannotDoMore(config *rest.Config, ownSecrets bool) {
 		}
 	}
 	tries := map[string]func(context.Context) error{
-		"create a Pod": create(pods, r.namespace, one("v1", "Pod", object{"spec": object{"containers": []any{object{"name": "x", "image": "x"}}}})),
+		"create a Pod":                         create(pods, r.namespace, one("v1", "Pod", object{"spec": object{"containers": []any{object{"name": "x", "image": "x"}}}})),
 		"create a Secret in another namespace": create(secrets, "default", one("v1", "Secret", nil)),
 		"create a component in another":        create(onK8s, "default", one(group.String(), "ServiceComponentK8s", object{"spec": object{"image": "x"}})),
 		"create a ConfigMap":                   create(configMaps, r.namespace, one("v1", "ConfigMap", nil)),
@@ -213,7 +213,9 @@ func rulesOf(t *testing.T, client kubernetes.Interface, namespace string) []auth
 }
 
 func grants(rules []authorizationv1.ResourceRule, verb, group, resource string) bool {
-	holds := func(list []string, word string) bool { return slices.Contains(list, word) || slices.Contains(list, "*") }
+	holds := func(list []string, word string) bool {
+		return slices.Contains(list, word) || slices.Contains(list, "*")
+	}
 	return slices.ContainsFunc(rules, func(r authorizationv1.ResourceRule) bool {
 		return holds(r.Verbs, verb) && holds(r.APIGroups, group) && holds(r.Resources, resource)
 	})
