@@ -68,10 +68,10 @@ func (c *clusters) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow changes which kinds and namespaces are followed in every cluster.
-func (c *clusters) follow(kinds []schema.GroupVersionKind, namespaces []string) {
+// follow changes what is followed in every cluster.
+func (c *clusters) follow(scope llo.Scope) {
 	for _, one := range c.all() {
-		one.Follow(kinds, namespaces)
+		one.Follow(scope)
 	}
 }
 

@@ -49,7 +49,7 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 	}
 	cluster := newClusters(func(string) {})
 	err = cluster.add(llo.Config{Name: defaultCluster, REST: kube, Owner: cfg.AgentID, Manager: "hlo-agent/" + cfg.AgentID,
-		Kinds: loaded.Kinds(), Namespaces: loaded.namespaces, Log: newLogger(cfg, stderr)})
+		Scope: loaded.scope, Log: newLogger(cfg, stderr)})
 	if err != nil {
 		return err
 	}

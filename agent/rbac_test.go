@@ -73,23 +73,31 @@ func TestRightsArePrinted(t *testing.T) {
 // another object.
 func TestScope(t *testing.T) {
 	t.Parallel()
-	set, policy, err := loadRules(&Config{Mappings: []string{"kubernetes", "argocd", "ocm-manifestwork", "aeros-k8s"}, Namespace: "edge"})
+	rules, err := loadRules(&Config{Mappings: []string{"kubernetes", "argocd", "ocm-manifestwork", "aeros-k8s"}, Namespace: "edge"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds, namespaces := scopeOf(set, policy)
 	got := map[string][]string{}
-	for _, kind := range kinds {
-		got[kind.Kind] = namespaces(kind)
+	for kind, namespaces := range rules.scope {
+		got[kind.Kind] = namespaces
 	}
 	want := map[string][]string{
 		"Deployment": {"edge"}, "Job": {"edge"}, "Service": {"edge"}, "Secret": {"edge"},
-		"ServiceComponentK8s": {"edge"}, "Application": {"argocd"}, "ManifestWork": {""},
+		"ServiceComponentK8s": {"edge"}, "Application": {"argocd"}, "ManifestWork": nil,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if kinds, _ := scopeOf(set, policy.For(mapping.Default(), "edge")); len(kinds) != 1 {
-		t.Errorf("follows %v, of which only ServiceComponentK8s is allowed", kinds)
+	narrow := scopeOf(rules.Set, rules.policy.For(mapping.Default(), "edge"))
+	if len(narrow) != 1 {
+		t.Errorf("follows %v, of which only ServiceComponentK8s is allowed", narrow)
+	}
+	for kind, namespaces := range union(narrow, rules.scope) {
+		if kind.Kind == "ServiceComponentK8s" {
+			want[kind.Kind] = []string{"edge", "edge"}
+		}
+		if diff := cmp.Diff(want[kind.Kind], namespaces); diff != "" {
+			t.Errorf("%s in both (-want +got):\n%s", kind.Kind, diff)
+		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/mapping"
 )
 
@@ -15,9 +15,9 @@ import (
 // with the ones that it began with.
 type rules struct {
 	*mapping.Set
-	policy     *mapping.Policy
-	followed   *followed
-	namespaces []string // that objects may be in; none is all
+	policy   *mapping.Policy
+	followed *followed
+	scope    llo.Scope // where objects may be
 }
 
 // ruleTexts are the files that rules are made of.
@@ -47,7 +47,7 @@ func (t ruleTexts) compile(cfg *Config) (*rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("POLICY:\n%w", err)
 	}
-	return newRules(set, policy.For(set, cfg.Namespace), cfg.Namespace), nil
+	return newRules(set, policy.For(set, cfg.Namespace)), nil
 }
 
 // digest is the same for the same texts.
@@ -71,21 +71,8 @@ func loadRules(cfg *Config) (*rules, error) {
 	return texts.compile(cfg)
 }
 
-func newRules(set *mapping.Set, policy *mapping.Policy, namespace string) *rules {
-	return &rules{Set: set, policy: policy, followed: follow(set), namespaces: namespacesOf(policy, namespace)}
-}
-
-// namespacesOf are the agent's own and those that the policy lets objects be in.
-func namespacesOf(policy *mapping.Policy, own string) []string {
-	names := []string{own}
-	for _, a := range policy.Allowed() {
-		if slices.Contains(a.Namespaces, "*") {
-			return nil
-		}
-		names = append(names, a.Namespaces...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+func newRules(set *mapping.Set, policy *mapping.Policy) *rules {
+	return &rules{Set: set, policy: policy, followed: follow(set), scope: scopeOf(set, policy)}
 }
 
 // use makes rules the ones that the next pass begins with. Passes that have
@@ -104,21 +91,12 @@ func (r *reconciler) rules() *rules { return r.current.Load() }
 // the last that needed them has begun anew.
 func (s *service) replaceRules(ctx context.Context, now *rules) {
 	before := s.rules()
-	both := slices.Concat(before.Kinds(), now.Kinds())
-	s.clusters.follow(both, union(before.namespaces, now.namespaces))
+	s.clusters.follow(union(before.scope, now.scope))
 	s.use(now)
-	s.clusters.follow(now.Kinds(), now.namespaces)
+	s.clusters.follow(now.scope)
 	select {
 	case s.relook <- struct{}{}: // what is subscribed to may be another thing now
 	default:
 	}
 	s.pace(ctx, s.tracker.ids())
-}
-
-// union of namespaces, of which none is all.
-func union(a, b []string) []string {
-	if len(a) == 0 || len(b) == 0 {
-		return nil
-	}
-	return slices.Concat(a, b)
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -123,7 +125,7 @@ func (s *service) identify(ctx context.Context, client *ngsild.Client) error {
 func (s *service) clusterConfig(name string, kube *rest.Config) llo.Config {
 	return llo.Config{
 		Name: name, REST: kube, Owner: s.cfg.AgentID, Manager: "hlo-agent/" + s.cfg.AgentID,
-		Kinds: s.rules().Kinds(), Namespaces: s.rules().namespaces, Adopt: s.cfg.adopt(),
+		Scope: s.rules().scope, Adopt: s.cfg.adopt(),
 		Log: s.log, Observe: s.metrics.kubernetes,
 		TakenOver: func(kind string) { s.metrics.takeovers.WithLabelValues(kind).Inc() },
 	}
@@ -208,7 +210,7 @@ func (r *reconciler) clusterState() (text string, healthy bool) {
 	var wrong []string
 	healthy = true
 	for _, name := range r.clusters.names() {
-		for _, kind := range r.rules().Kinds() {
+		for _, kind := range slices.SortedFunc(maps.Keys(r.rules().scope), compareKinds) {
 			if err := r.clusters.KindState(name, kind); err != nil {
 				wrong = append(wrong, err.Error())
 				healthy = healthy && errors.Is(err, llo.ErrNoKind)

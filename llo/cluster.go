@@ -27,10 +27,8 @@ type Config struct {
 	Owner string
 	// Manager is our field manager, at most 128 bytes.
 	Manager string
-	// Kinds are those that are followed and can be applied. None need be there.
-	Kinds []schema.GroupVersionKind
-	// Namespaces are those that are followed; none, or an empty name, means all.
-	Namespaces []string
+	// Scope is what is followed and can be applied.
+	Scope Scope
 	// Adopt names field managers whose objects become ours when their name is
 	// applied and they carry no owner label; "*" is any. Empty: no adoption.
 	Adopt []string
@@ -82,7 +80,7 @@ func New(cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("configure the connection to the API server: %w", err)
 	}
 	c.kinds.Store(&[]*kind{})
-	c.Follow(cfg.Kinds, cfg.Namespaces)
+	c.Follow(cfg.Scope)
 	return c, nil
 }
 

@@ -22,7 +22,7 @@ type Bench struct{ *Cluster }
 
 func NewBench(t testing.TB, gvk schema.GroupVersionKind, owner, manager string) *Bench {
 	c, err := New(Config{
-		REST: &rest.Config{Host: "http://127.0.0.1:1"}, Owner: owner, Manager: manager, Kinds: []schema.GroupVersionKind{gvk},
+		REST: &rest.Config{Host: "http://127.0.0.1:1"}, Owner: owner, Manager: manager, Scope: Scope{gvk: nil},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 )
@@ -167,7 +166,7 @@ func TestRunEndsWhileTheAPIServerRefuses(t *testing.T) {
 
 func TestRestartWritesNothing(t *testing.T) {
 	w := newWorld(t)
-	change := func(cfg *llo.Config) { cfg.Kinds = []schema.GroupVersionKind{k8sKind, deployKind, configKind} }
+	change := func(cfg *llo.Config) { cfg.Scope = in(kinds(k8sKind, deployKind, configKind), w.namespace) }
 	objects := []*unstructured.Unstructured{w.deployment("d"), w.configMap("c")}
 	for i := range 20 {
 		objects = append(objects, w.component(fmt.Sprintf("a-%d", i)))
@@ -205,7 +204,7 @@ func TestRestartWritesNothing(t *testing.T) {
 // TestListsThatAreNotStreamed: as of an API server that cannot, page after page.
 func TestListsThatAreNotStreamed(t *testing.T) {
 	w := newWorld(t)
-	change := func(cfg *llo.Config) { cfg.Kinds = []schema.GroupVersionKind{k8sKind, deployKind, configKind} }
+	change := func(cfg *llo.Config) { cfg.Scope = in(kinds(k8sKind, deployKind, configKind), w.namespace) }
 	objects := []*unstructured.Unstructured{w.deployment("d"), w.configMap("c"), w.component("a"), w.component("b")}
 	first, stop := w.start(change)
 	eventually(t, "ready", first.Ready)

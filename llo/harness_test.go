@@ -78,8 +78,8 @@ func (w *world) config() llo.Config {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &tap{wire: w.wire, next: next} })
 	return llo.Config{
 		REST: config, Owner: "agent-1", Manager: "hlo-agent/agent-1",
-		Kinds: []schema.GroupVersionKind{k8sKind}, Namespaces: []string{w.namespace},
-		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Scope: in(kinds(k8sKind), w.namespace),
+		Log:   slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
 

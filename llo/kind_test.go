@@ -68,7 +68,7 @@ func (g *gadget) object(name string) *unstructured.Unstructured {
 func TestKindThatComesLaterAndGoes(t *testing.T) {
 	w := newWorld(t)
 	g := newGadget(w, "later.example.org")
-	c := w.run(func(cfg *llo.Config) { cfg.Kinds = append(cfg.Kinds, g.gvk) })
+	c := w.run(func(cfg *llo.Config) { cfg.Scope = in(kinds(k8sKind, g.gvk), w.namespace) })
 
 	// It holds up nothing, and is said once.
 	w.apply(c, w.component("a"), llo.ActionCreated)
@@ -109,8 +109,7 @@ func TestKindWithoutNamespaces(t *testing.T) {
 	g := newGadget(w, "wide.example.org")
 	g.install("Cluster")
 	c := w.run(func(cfg *llo.Config) {
-		cfg.Kinds = []schema.GroupVersionKind{g.gvk}
-		cfg.Namespaces = []string{w.namespace, "default"}
+		cfg.Scope = in(kinds(g.gvk), w.namespace, "default")
 	})
 	eventually(t, "followed", func() bool { return c.KindState(g.gvk) == nil })
 	w.apply(c, g.object("g"), llo.ActionCreated)
@@ -179,7 +178,7 @@ func TestKindsAndNamespacesThatAreNotConfigured(t *testing.T) {
 
 func TestAllNamespaces(t *testing.T) {
 	w := newWorld(t)
-	c := w.run(func(cfg *llo.Config) { cfg.Namespaces, cfg.Owner = nil, "agent-everywhere" })
+	c := w.run(func(cfg *llo.Config) { cfg.Scope, cfg.Owner = in(kinds(k8sKind)), "agent-everywhere" })
 	w.apply(c, w.component("a"), llo.ActionCreated)
 	if live, ok := c.Get(w.key("a")); !ok || live.Namespace != w.namespace {
 		t.Errorf("not in the cache")

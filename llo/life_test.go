@@ -7,14 +7,12 @@ import (
 	"sync"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/hlo-agent/hlo-agent/llo"
 )
 
 func TestManyAtOnce(t *testing.T) {
 	w := newWorld(t)
-	c := w.run(func(cfg *llo.Config) { cfg.Kinds = []schema.GroupVersionKind{k8sKind, dockerKind} })
+	c := w.run(func(cfg *llo.Config) { cfg.Scope = in(kinds(k8sKind, dockerKind), w.namespace) })
 	const workers, rounds = 8, 5
 	var working sync.WaitGroup
 	for i := range workers {
@@ -52,7 +50,7 @@ func TestManyAtOnce(t *testing.T) {
 func TestRunLeavesNothingBehind(t *testing.T) {
 	w := newWorld(t)
 	c, stop := w.start(func(cfg *llo.Config) {
-		cfg.Kinds = []schema.GroupVersionKind{k8sKind, dockerKind, newGadget(w, "never.example.org").gvk}
+		cfg.Scope = in(kinds(k8sKind, dockerKind, newGadget(w, "never.example.org").gvk), w.namespace)
 	})
 	eventually(t, "ready", c.Ready)
 	w.apply(c, w.component("a"), llo.ActionCreated)

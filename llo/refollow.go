@@ -2,28 +2,33 @@ package llo
 
 import (
 	"iter"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Follow changes which kinds and namespaces are followed and can be applied; see
-// Config. What is new is listed from now on, and Ready is false until it was. What
-// is left out is followed for as long as an object of ours is seen in it, so that
-// it can be deleted, and can be applied no more. It does not block.
-func (c *Cluster) Follow(kinds []schema.GroupVersionKind, namespaces []string) {
+// Scope is what a cluster looks at: kinds, none of which need be there, and the
+// namespaces of each; none, or an empty name, means all of them. Nothing is asked
+// for outside of it.
+type Scope map[schema.GroupVersionKind][]string
+
+// Follow changes what is followed and can be applied. What is new is listed from
+// now on, and Ready is false until it was. What is left out is followed for as long
+// as an object of ours is seen in it, so that it can be deleted, and can be applied
+// no more. It does not block.
+func (c *Cluster) Follow(scope Scope) {
 	c.following.Lock()
 	defer c.following.Unlock()
-	namespaces = namespacesOf(namespaces)
 	next := slices.Clone(*c.kinds.Load())
-	for _, gvk := range kinds {
+	for _, gvk := range slices.SortedFunc(maps.Keys(scope), compareKinds) {
 		if !slices.ContainsFunc(next, func(k *kind) bool { return k.gvk == gvk }) {
 			next = append(next, newKind(c, gvk))
 		}
 	}
 	for _, k := range next {
-		if slices.Contains(kinds, k.gvk) {
-			k.follow(namespaces)
+		if namespaces, wanted := scope[k.gvk]; wanted {
+			k.follow(namespacesOf(namespaces))
 		} else {
 			k.follow(nil)
 		}
@@ -31,6 +36,8 @@ func (c *Cluster) Follow(kinds []schema.GroupVersionKind, namespaces []string) {
 	c.kinds.Store(&next)
 	c.drop()
 }
+
+func compareKinds(a, b schema.GroupVersionKind) int { return Key{GVK: a}.Compare(Key{GVK: b}) }
 
 // namespacesOf gives each namespace once; a single empty name stands for all.
 func namespacesOf(names []string) []string {

@@ -14,6 +14,15 @@ import (
 
 func kinds(of ...schema.GroupVersionKind) []schema.GroupVersionKind { return of }
 
+// in is a scope with the same namespaces for every kind.
+func in(kinds []schema.GroupVersionKind, namespaces ...string) llo.Scope {
+	scope := llo.Scope{}
+	for _, kind := range kinds {
+		scope[kind] = namespaces
+	}
+	return scope
+}
+
 func (w *world) docker(name string) *unstructured.Unstructured {
 	return w.component(name, set("ServiceComponentDocker", "kind"))
 }
@@ -22,7 +31,7 @@ func (w *world) docker(name string) *unstructured.Unstructured {
 // it; one that comes is listed, with what was there before.
 func TestFollowOtherKinds(t *testing.T) {
 	w := newWorld(t)
-	earlier := w.run(func(cfg *llo.Config) { cfg.Kinds = kinds(dockerKind) })
+	earlier := w.run(func(cfg *llo.Config) { cfg.Scope = in(kinds(dockerKind), w.namespace) })
 	w.apply(earlier, w.docker("before"), llo.ActionCreated)
 
 	c := w.run()
@@ -30,7 +39,7 @@ func TestFollowOtherKinds(t *testing.T) {
 	if len(c.All()) != 1 {
 		t.Fatalf("%d objects, want the one of the kind that is followed", len(c.All()))
 	}
-	c.Follow(kinds(dockerKind), []string{w.namespace})
+	c.Follow(in(kinds(dockerKind), w.namespace))
 	eventually(t, "ready again", c.Ready)
 	if found := c.ByEntity(entity); len(found) != 2 {
 		t.Fatalf("%d objects, want that of the old kind and that of the new one", len(found))
@@ -58,7 +67,7 @@ func TestFollowOtherKinds(t *testing.T) {
 	}
 
 	// And back: what is there is found again.
-	c.Follow(kinds(k8sKind, dockerKind), []string{w.namespace})
+	c.Follow(in(kinds(k8sKind, dockerKind), w.namespace))
 	eventually(t, "ready", c.Ready)
 	if owner, _, exists := c.Holder(w.key("c")); !exists || owner != "" {
 		t.Errorf("holder %q, exists %v; want nobody's", owner, exists)
@@ -80,17 +89,17 @@ func TestFollowOtherNamespaces(t *testing.T) {
 	if _, err := c.Apply(t.Context(), elsewhere); !errors.Is(err, llo.ErrInvalid) {
 		t.Fatalf("apply elsewhere: %v, want ErrInvalid", err)
 	}
-	c.Follow(kinds(k8sKind), []string{w.namespace, other})
+	c.Follow(in(kinds(k8sKind), w.namespace, other))
 	eventually(t, "ready", c.Ready)
 	w.apply(c, elsewhere, llo.ActionCreated)
 
-	c.Follow(kinds(k8sKind), nil) // all of them
+	c.Follow(in(kinds(k8sKind))) // all of them
 	eventually(t, "the narrow ones end", func() bool { return w.log.count("not followed any more") == 2 })
 	if found := c.ByEntity(entity); len(found) < 2 {
 		t.Errorf("%d objects, want two at least", len(found))
 	}
 
-	c.Follow(kinds(k8sKind), []string{w.namespace})
+	c.Follow(in(kinds(k8sKind), w.namespace))
 	if found := c.ByEntity(entity); len(found) < 2 {
 		t.Errorf("%d objects right after, want two at least", len(found))
 	}
@@ -121,10 +130,10 @@ func TestFollowKindWithoutNamespaces(t *testing.T) {
 	w := newWorld(t)
 	g := newGadget(w, "handed.example.org")
 	g.install("Cluster")
-	c := w.run(func(cfg *llo.Config) { cfg.Kinds = kinds(g.gvk) })
+	c := w.run(func(cfg *llo.Config) { cfg.Scope = in(kinds(g.gvk), w.namespace) })
 	eventually(t, "followed", func() bool { return c.KindState(g.gvk) == nil })
 	w.apply(c, g.object("g"), llo.ActionCreated)
-	c.Follow(kinds(g.gvk), []string{"default"})
+	c.Follow(in(kinds(g.gvk), "default"))
 	if len(c.All()) != 1 {
 		t.Errorf("%d objects meanwhile, want 1", len(c.All()))
 	}

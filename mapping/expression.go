@@ -22,9 +22,9 @@ type expression struct {
 	program      cel.Program
 	quick        quick // nil: by the program
 	// brief is the program without a limit of its work, for short lists of ports; nil if there is none.
-	brief cel.Program
-	checked      *ast.AST
-	result       *cel.Type
+	brief   cel.Program
+	checked *ast.AST
+	result  *cel.Type
 	// strict are the ids of the nodes inside of loops and literals: nothing may be absent there,
 	// because it would take the whole list or map with it.
 	strict map[int64]bool
