@@ -134,6 +134,15 @@ func (c *clusters) Apply(ctx context.Context, cluster string, o *unstructured.Un
 	return one.Apply(ctx, o)
 }
 
+// Preview says what Apply would make of an object; see llo.Cluster.Preview.
+func (c *clusters) Preview(ctx context.Context, cluster string, o *unstructured.Unstructured) (llo.Preview, error) {
+	one, err := c.named(cluster)
+	if err != nil {
+		return llo.Preview{}, err
+	}
+	return one.Preview(ctx, o)
+}
+
 // Delete deletes an object where it is; see llo.Cluster.Delete.
 func (c *clusters) Delete(ctx context.Context, l *llo.Live) error {
 	one, err := c.named(l.Cluster)
