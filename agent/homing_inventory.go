@@ -184,18 +184,16 @@ func (v *inventory) lacking() []ngsild.EntityID {
 	return ids
 }
 
-// reconsider has everything that was refused tried again. Caller holds mu.
+// reconsider has everything that was refused tried again, sooner when more than
+// figures changed, and ever later when that did not help. Caller holds mu.
 func (h *homer) reconsider(changed bool) {
+	apart := retryFirst
+	if changed {
+		apart = retryChange
+	}
 	for _, s := range h.services {
-		if s.retry.IsZero() {
-			continue
-		}
-		at := s.tried.Add(min(retryFirst<<min(s.tries, 5), retryMost))
-		if changed {
-			at = s.tried.Add(retryChange)
-		}
-		if at.Before(s.retry) {
-			s.retry = at
+		if at := s.tried.Add(min(apart<<min(s.hasty, 10), retryMost)); !s.retry.IsZero() && at.Before(s.retry) {
+			s.retry, s.early = at, true
 		}
 	}
 }

@@ -18,9 +18,9 @@ const (
 	solveTime   = 10 * time.Second       // the solver stops then with the best that it has
 	decisionAge = 30 * time.Second       // a choice that could not be written by then is made anew
 
-	retryFirst  = 20 * time.Second // how far apart tries of what did not fit are, doubled each time,
-	retryMost   = 5 * time.Minute  // and how often it is tried at least
-	retryChange = 5 * time.Second  // how far apart they are at least when more than figures changed
+	retryMost   = 5 * time.Minute  // what did not fit is tried again so often, and earlier
+	retryFirst  = 20 * time.Second // where a figure got better
+	retryChange = 5 * time.Second  // or something else changed; each such try doubles these two
 )
 
 // homer chooses elements for the components that want one. It solves one
@@ -81,8 +81,9 @@ type waiting struct {
 	first, last time.Time // of the asks that were not yet looked at; zero if all were
 	refusals    map[ngsild.EntityID]*answer
 	tried       time.Time
-	tries       int       // in a row in which nothing fitted
 	retry       time.Time // when what did not fit is tried again
+	early       bool      // and that is earlier than it had to be
+	hasty       int       // tries in a row that were
 }
 
 // answer is what is to be said while no element is chosen.
@@ -140,7 +141,7 @@ func (h *homer) gather(s *waiting, id ngsild.EntityID) {
 	if s.first.IsZero() {
 		s.first = s.last
 	}
-	s.tries = 0
+	s.early, s.hasty = false, 0
 	h.hurry()
 }
 

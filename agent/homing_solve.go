@@ -102,12 +102,11 @@ func (h *homer) keep(service ngsild.EntityID, q question, v verdict) []ngsild.En
 		}
 		news = append(news, id)
 	}
-	if len(v.refusals) > 0 {
-		s.tries++
+	if s.hasty++; !s.early {
+		s.hasty = 0
+	}
+	if s.early = false; len(v.refusals) > 0 {
 		s.retry = s.tried.Add(retryMost)
-		if v.result == resultTimeout {
-			s.retry = s.tried.Add(min(retryFirst<<min(s.tries-1, 5), retryMost))
-		}
 	}
 	slices.Sort(news)
 	return news

@@ -12,7 +12,7 @@ import (
 )
 
 // benchParts are the measurements that bench can be narrowed to, in their order.
-var benchParts = []string{"apply", "life", "restart", "reaction"}
+var benchParts = []string{"apply", "life", "restart", "reaction", "inventory"}
 
 type benchOptions struct {
 	n      int
@@ -87,6 +87,11 @@ func bench(ctx context.Context, o benchOptions, log *slog.Logger) (report *bench
 	if o.wants("life") || o.wants("restart") || o.wants("reaction") {
 		if err := measureLife(ctx, r, report); err != nil {
 			return nil, err
+		}
+	}
+	if o.wants("inventory") {
+		if err := measureInventory(ctx, r, report); err != nil {
+			return nil, fmt.Errorf("measure the inventory: %w", err)
 		}
 	}
 	if o.memory {

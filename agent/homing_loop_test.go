@@ -1,0 +1,335 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// world is a broker in memory that answers lists.
+type world struct {
+	mu       sync.Mutex
+	entities map[string]map[string]any
+	readings int // of the elements
+	down     bool
+}
+
+func (w *world) set(id string, attrs map[string]any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.entities == nil {
+		w.entities = map[string]map[string]any{}
+	}
+	e, ok := w.entities[id]
+	if !ok {
+		e = map[string]any{"id": id}
+		w.entities[id] = e
+	}
+	for name, v := range attrs {
+		e[name] = v
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	query := r.URL.Query()
+	found := []map[string]any{}
+	for id, e := range w.entities {
+		if query.Get("id") != "" && !strings.Contains(query.Get("id"), id) || query.Get("type") != "" && !strings.Contains(query.Get("type"), e["type"].(string)) {
+			continue
+		}
+		found = append(found, e)
+	}
+	if strings.Contains(query.Get("type"), typeElement) {
+		w.readings++
+	}
+	status := http.StatusOK
+	if w.down {
+		status = http.StatusServiceUnavailable
+	}
+	text, err := json.Marshal(found)
+	header := http.Header{"Content-Type": {"application/json"}, "Ngsild-Results-Count": {strconv.Itoa(len(found))}}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(text)), Request: r}, err
+}
+
+func (w *world) element(id string, ram float64) {
+	w.set(id, map[string]any{"type": typeElement, "availableRam": ram, "ramCapacity": 100_000, "cpuCores": 4, "currentCpuUsage": 10})
+}
+
+func (w *world) wants(id string, ram float64) {
+	w.set(id, map[string]any{"type": typeRequirements, "requiredRam": ram})
+}
+
+// trial is a homer on a world, with passes that ask for components.
+type trial struct {
+	*homer
+	world *world
+	done  func()
+}
+
+func newTrial(t *testing.T) *trial {
+	w := &world{}
+	client := ngsild.NewClient(ngsild.ClientConfig{BaseURL: "http://broker", Transport: w})
+	ctx, cancel := context.WithCancel(t.Context())
+	h := &homer{
+		client: client, tracker: newTracker(time.Now), metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler),
+		links: newLinks(client, &followed{}, time.Now), now: time.Now, again: func(ngsild.EntityID) {}, poke: make(chan struct{}, 1),
+		promises: promises{}, services: map[ngsild.EntityID]*waiting{}, of: map[ngsild.EntityID]ngsild.EntityID{}, ailing: map[ngsild.EntityID]ailing{},
+		inventory: newInventory(2*time.Minute, time.Now),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- h.run(ctx) }()
+	return &trial{h, w, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}}
+}
+
+func wish(service, name string) ask {
+	return ask{id: ngsild.EntityID(service + ":Component:" + name), service: ngsild.EntityID(service), cause: causeStarting,
+		requirements: ngsild.EntityID("R:" + name)}
+}
+
+// solved is how often a service was solved.
+func (tr *trial) solved() int {
+	n := 0.0
+	for _, result := range []string{resultChosen, resultNone, resultInvalid, resultMissing, resultTimeout} {
+		var m dto.Metric
+		if err := tr.metrics.homingDecisions.WithLabelValues(result).Write(&m); err != nil {
+			panic(err)
+		}
+		n += m.GetCounter().GetValue()
+	}
+	return int(n)
+}
+
+// soon wants an element to be chosen within a time.
+func (tr *trial) soon(t *testing.T, a ask, within time.Duration) {
+	t.Helper()
+	for began := time.Now(); ; after(time.Second) {
+		d, said := tr.consult(a)
+		if d != nil {
+			return
+		}
+		if time.Since(began) > within {
+			t.Fatalf("after %v still %+v", within, said)
+		}
+	}
+}
+
+func after(d time.Duration) {
+	time.Sleep(d) // virtual
+	synctest.Wait()
+}
+
+// A service whose components arrive one by one is solved once.
+func TestHomerGathers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.element("e1", 10_000)
+		for i := range 6 {
+			name := fmt.Sprint("c", i)
+			tr.world.wants("R:"+name, 100)
+			if d, said := tr.consult(wish("s", name)); d != nil || !said.pending {
+				t.Fatalf("answered at once: %v %v", d, said)
+			}
+			after(400 * time.Millisecond)
+		}
+		after(time.Second)
+		if n := tr.solved(); n != 1 {
+			t.Errorf("solved %d times, want once", n)
+		}
+		for i := range 6 {
+			if d, _ := tr.consult(wish("s", fmt.Sprint("c", i))); d == nil || d.element != "e1" {
+				t.Errorf("c%d: %+v", i, d)
+			}
+		}
+		if tr.world.readings != 1 {
+			t.Errorf("the elements were read %d times", tr.world.readings)
+		}
+	})
+}
+
+// Nothing is solved again because a load figure moved a little, and not often
+// because it moves much.
+func TestHomerRetries(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ram   func(minute int) float64
+		least int
+		most  int
+	}{
+		// Once at first, and once every five minutes in any case.
+		"a figure that wobbles":    {func(n int) float64 { return 1000 + float64(n%3)*20 }, 12, 14},
+		"a figure that swings":     {func(n int) float64 { return 500 + float64(n%2)*1000 }, 12, 36},
+		"a figure that gets worse": {func(n int) float64 { return 4000 / float64(n+1) }, 12, 14},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tr := newTrial(t)
+				defer tr.done()
+				tr.world.element("e1", c.ram(0))
+				tr.world.wants("R:c", 5000)
+				tr.consult(wish("s", "c"))
+				for minute := range 60 {
+					tr.world.element("e1", c.ram(minute))
+					after(time.Minute)
+				}
+				if n := tr.solved(); n < c.least || n > c.most {
+					t.Errorf("solved %d times in an hour, want %d to %d", n, c.least, c.most)
+				}
+				if n := tr.world.readings; n < 170 || n > 200 {
+					t.Errorf("read %d times in an hour, want one every 20 s", n)
+				}
+				tr.withdraw(wish("s", "c").id)
+				before := tr.world.readings
+				after(time.Hour)
+				if n := tr.world.readings - before; n > 62 {
+					t.Errorf("read %d times in an hour in which nothing waited", n)
+				}
+			})
+		})
+	}
+}
+
+// What makes an element fit is noticed within the time between two readings.
+func TestHomerTriesAgainWhenItMatters(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*world){
+		"more memory":             func(w *world) { w.element("e1", 6000) },
+		"another element":         func(w *world) { w.element("e2", 6000) },
+		"a status":                func(w *world) { w.set("e3", map[string]any{"infrastructureElementStatus": "Ready"}) },
+		"what a component wanted": func(w *world) { w.wants("R:c", 500) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tr := newTrial(t)
+				defer tr.done()
+				tr.world.element("e1", 1000)
+				tr.world.element("e3", 9000)
+				tr.world.set("e3", map[string]any{"infrastructureElementStatus": "Maintenance"})
+				tr.world.wants("R:c", 5000)
+				tr.consult(wish("s", "c"))
+				after(10 * time.Minute)
+				if d, said := tr.consult(wish("s", "c")); d != nil || said.reason != reasonNoElementFits {
+					t.Fatalf("%+v %+v", d, said)
+				}
+				change(tr.world)
+				tr.required("R:c")
+				tr.soon(t, wish("s", "c"), 30*time.Second)
+			})
+		})
+	}
+}
+
+// While the broker is down it is asked ever less often, and nothing is lost.
+func TestHomerWhileTheBrokerIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.element("e1", 1000)
+		tr.world.wants("R:c", 500)
+		tr.world.down = true
+		tr.consult(wish("s", "c"))
+		after(2 * time.Minute)
+		if n := tr.world.readings; n < 8 || n > 14 {
+			t.Errorf("asked %d times in two minutes", n)
+		}
+		tr.world.mu.Lock()
+		tr.world.down = false
+		tr.world.mu.Unlock()
+		tr.soon(t, wish("s", "c"), 20*time.Second)
+	})
+}
+
+// A choice that cannot be written is made anew, from figures of that time.
+func TestHomerForgetsOldChoices(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.element("e1", 1000)
+		tr.world.wants("R:c", 500)
+		tr.consult(wish("s", "c"))
+		after(time.Second)
+		if d, _ := tr.consult(wish("s", "c")); d == nil || d.element != "e1" {
+			t.Fatalf("%+v", d)
+		}
+		tr.world.element("e1", 10)
+		tr.world.element("e2", 900)
+		after(decisionAge)
+		if d, said := tr.consult(wish("s", "c")); d != nil || !said.pending {
+			t.Fatalf("an old choice: %+v", d)
+		}
+		after(time.Second)
+		if d, _ := tr.consult(wish("s", "c")); d == nil || d.element != "e2" {
+			t.Errorf("got %+v, want e2", d)
+		}
+	})
+}
+
+// Room that was chosen for one service and is not written yet is not given to
+// another, nor is that of components that do not run yet.
+func TestHomerReserves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.element("e1", 1000)
+		tr.world.wants("R:a", 600)
+		tr.world.wants("R:b", 600)
+		tr.consult(wish("s", "a"))
+		after(time.Second)
+		tr.consult(wish("t", "b"))
+		after(time.Second)
+		if d, said := tr.consult(wish("t", "b")); d != nil || said.reason != reasonNoElementFits {
+			t.Fatalf("the room of a choice was given again: %+v", d)
+		}
+		// The choice is written, and the component is Starting there.
+		placed := component("Starting")
+		placed.ID = wish("s", "a").id
+		placed.Attrs[attrElement] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "e1"}
+		placed.Attrs[attrRequirements] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "R:a"}
+		tr.tracker.listed(placed, time.Now())
+		tr.withdraw(placed.ID)
+		after(6 * time.Minute)
+		if d, said := tr.consult(wish("t", "b")); d != nil || said.reason != reasonNoElementFits {
+			t.Fatalf("the room of a Starting component was given again: %+v", d)
+		}
+		// It runs; the element's figures show it only a little later.
+		placed.Attrs[attrStatus] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "urn:ngsi-ld:ServiceComponentStatus:Running"}
+		tr.tracker.listed(placed, time.Now())
+		after(5 * time.Second)
+		tr.world.element("e1", 400)
+		after(6 * time.Minute)
+		if d, said := tr.consult(wish("t", "b")); d != nil || said.reason != reasonNoElementFits {
+			t.Fatalf("400 MB for 600: %+v", d)
+		}
+		tr.world.element("e1", 1000) // it has gone
+		tr.soon(t, wish("t", "b"), time.Minute)
+	})
+}
