@@ -3,7 +3,7 @@
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w'
 RACE := $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo -race)
 
-.PHONY: help build sandbox test check lint bench clean
+.PHONY: help build sandbox test check lint bench messages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ check: lint test ## what CI looks at first
 
 bench: build ## the speed of the agent beside bare client-go; N=2000
 	bin/hlo-sandbox bench -n $(or $(N),2000)
+
+messages: ## allocation messages while the agent is killed at random; KILLS=200
+	go run ./cmd/hlo-sandbox assets >/dev/null
+	go test ./sandbox/faults -run TestMessagesSurviveKills -v -timeout 60m -kills $(or $(KILLS),200)
 
 clean: ## remove what build made
 	rm -rf bin

@@ -68,7 +68,17 @@ type Config struct {
 	HomingGrace time.Duration `env:"HOMING_GRACE,default=1m" help:"an element that is gone, not ready or silent for so long is left"`
 	HomingStale time.Duration `env:"HOMING_STALE,default=2m" help:"an element is silent when its newest observedAt is older; 0: never"`
 
-	HomingSystems string `env:"HOMING_SYSTEMS" help:"file that names the systems outside that homing asks: VIM and service controllers, providers of licences and network links; see docs/homing.md"`
+	HomingSystems     string   `env:"HOMING_SYSTEMS" help:"file that names the systems outside that homing asks: VIM and service controllers, providers of licences and network links; see docs/homing.md"`
+	KafkaServers      []string `env:"BOOTSTRAP_SERVERS" help:"servers of Kafka or Redpanda, host:port with commas, that allocation messages come from; default: none do"`
+	KafkaGroup        string   `env:"GROUP_ID,default=hlo-agent" help:"consumer group"`
+	KafkaTopic        string   `env:"CONSUMER_TOPIC,default=allocator2deployment" help:"topic of the messages"`
+	KafkaReset        string   `env:"AUTO_OFFSET_RESET,default=earliest" help:"where a new group begins to read: earliest or latest"`
+	KafkaDeadLetter   string   `env:"DEAD_LETTER_TOPIC" help:"topic of what cannot be carried out; default: CONSUMER_TOPIC with .dead-letter after it"`
+	KafkaTLS          bool     `env:"KAFKA_TLS,default=false" help:"connect by TLS"`
+	KafkaCAFile       string   `env:"KAFKA_CA_FILE" help:"PEM file with the roots that sign the servers' certificates; turns KAFKA_TLS on"`
+	KafkaMechanism    string   `env:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; default: no SASL"`
+	KafkaUsername     string   `env:"KAFKA_USERNAME" help:"name for it"`
+	KafkaPasswordFile string   `env:"KAFKA_PASSWORD_FILE" help:"file with the password for it"`
 
 	PruneMaxPercent int      `env:"PRUNE_MAX_PERCENT,default=20" help:"at most so many percent of the objects are deleted for missing entities in 5 minutes"`
 	PruneMin        int      `env:"PRUNE_MIN,default=5" help:"or this many, if that is more"`
@@ -192,6 +202,7 @@ func (c *Config) Validate() error {
 	if c.HomingStale < 0 {
 		bad("HOMING_STALE", "%v must not be negative", c.HomingStale)
 	}
+	c.validateKafka(bad)
 	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {
 		bad("PRUNE_MAX_PERCENT", "%d must be from 0 to 100", c.PruneMaxPercent)
 	}

@@ -37,6 +37,7 @@ type metrics struct {
 	apiRequests      *prometheus.CounterVec
 	apiSeconds       *prometheus.HistogramVec
 	apiRefused       *prometheus.CounterVec
+	messages         *prometheus.CounterVec
 	homingDecisions  *prometheus.CounterVec
 	homingSeconds    prometheus.Histogram
 }
@@ -85,13 +86,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		apiRequests:      count("api_requests_total", "Requests of callers that were let in, by operation and status code.", "operation", "code"),
 		apiSeconds:       took("api_request_duration_seconds", "Time to answer them.", "operation"),
 		apiRefused:       count("api_refused_total", "Requests that were not let in: closed, unauthenticated, forbidden, rate, size, unavailable.", "reason"),
+		messages:         count("messages_total", "Allocations in messages by result: carried, refused (they are in the dead-letter topic), retried; and messages that are unreadable.", "result"),
 		homingDecisions:  count("homing_decisions_total", "Services solved by result (chosen, none, invalid, missing, timeout), and choices of elements by what became of them (placed, moved, outdated).", "result"),
 		homingSeconds:    took("homing_duration_seconds", "Time to solve one service.").WithLabelValues().(prometheus.Histogram),
 	}
 }
 
 // watchState registers the gauges that are read when they are asked for.
-func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() time.Time) {
+func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() time.Time, messageLag func() float64) {
 	gauge := func(name, help string, f func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hlo_agent_" + name, Help: help}, f))
 	}
@@ -102,6 +104,7 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 		}
 		return r.now().Sub(at).Seconds()
 	})
+	gauge("message_lag", "Allocation messages that are known and not done with.", messageLag)
 	gauge("kubernetes_healthy", "1 while every kind that the cluster has can be followed.", func() float64 {
 		if _, healthy := r.clusterState(); healthy {
 			return 1

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"github.com/hlo-agent/hlo-agent/allocation/kafka"
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -32,6 +33,7 @@ type service struct {
 	*reconciler
 	keeper   *ngsild.Keeper
 	receiver *ngsild.Receiver
+	consumer *kafka.Consumer // of allocation messages; nil: none are read
 	health   *health
 	ask      chan struct{} // a resync is wanted now
 	relook   chan struct{} // the subscriptions are to be looked at now, and a resync is wanted
@@ -101,7 +103,11 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			cancel()
 			return errors.Join(err, group.Wait())
 		}
-		s.watchState(reg, h.lastResync)
+		if s.consumer, err = s.newConsumer(); err != nil {
+			cancel()
+			return errors.Join(err, group.Wait())
+		}
+		s.watchState(reg, h.lastResync, s.messageLag)
 		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterText, s.guard.state })
 		s.start(ctx, inner, &group, public)
 		<-ctx.Done()
@@ -151,6 +157,9 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		all.Go(func() error { return s.work(inner, s.cfg.Workers) })
 		all.Go(func() error { return s.keepTrue(ctx) })
 		all.Go(func() error { return s.keepLoaded(ctx, s.rulesReload(s.texts)) })
+		if s.consumer != nil {
+			all.Go(func() error { return s.consumer.Run(ctx) })
+		}
 		if s.homer != nil {
 			all.Go(func() error { return s.homer.run(ctx) })
 		}
