@@ -29,6 +29,7 @@ func (r *reconciler) hold(p *pass, attrs map[string]any) time.Duration {
 		return -1
 	}
 	_, placing := attrs[attrElement]
+	placing = placing && p.allocated == nil // else it says where the caller has placed it already
 	if final(p.status.Phase) || p.status.Reason == reasonRemoved || placing {
 		return 0
 	}

@@ -98,7 +98,7 @@ func decidedOn(e *ngsild.Entity) decided {
 // home asks for an element where the component wants one, and writes the answer
 // when it is there, so that the steps after it go on with the new element.
 func (r *reconciler) home(ctx context.Context, p *pass) error {
-	if r.homer == nil {
+	if r.homer == nil || p.allocated != nil { // who asked for it has chosen
 		return nil
 	}
 	why, wait := r.causeOf(p)

@@ -253,6 +253,17 @@ func (l *links) cached(id ngsild.EntityID) (*ngsild.Entity, bool) {
 	return &k.entity, true
 }
 
+// known are those of ids that are known to be there, without asking.
+func (l *links) known(ids []ngsild.EntityID) []ngsild.Entity {
+	var out []ngsild.Entity
+	for _, id := range ids {
+		if e, ok := l.cached(id); ok && e != nil {
+			out = append(out, *e)
+		}
+	}
+	return out
+}
+
 // ofType lists the cached entities of a type, in order of id.
 func (l *links) ofType(typ string) []*ngsild.Entity {
 	l.mu.Lock()

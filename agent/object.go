@@ -19,6 +19,7 @@ import (
 func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 	main := p.main()
 	if main != nil && r.cfg.SyncPolicy == syncCreate {
+		p.held = true
 		return nil
 	}
 	if main != nil && r.cfg.SyncPolicy == syncAll && r.endedBefore(p, main) {
@@ -92,6 +93,9 @@ func mark(o *unstructured.Unstructured, p *pass, m move) {
 	a[llo.EntityAnnotation] = string(p.id)
 	a[llo.ServiceAnnotation] = string(serviceOf(&p.entity))
 	a[llo.OriginAnnotation] = originBroker
+	if p.allocated != nil {
+		a[llo.OriginAnnotation], a[llo.AllocationAnnotation] = originAllocation, p.allocated.Record()
+	}
 	a[llo.ElementAnnotation] = string(firstLink(&p.entity, attrElement))
 	if m.from != "" {
 		a[llo.MovedFrom] = m.from

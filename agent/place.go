@@ -80,8 +80,22 @@ func (r *reconciler) handles(service *ngsild.Entity) bool {
 }
 
 // place decides whether the component is wanted, and gathers what it links to.
-// Nothing here depends on what is in the cluster.
-func (r *reconciler) place(ctx context.Context, of *pass) (placement, error) {
+func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
+	decide := r.placeOrdered
+	if p.allocated != nil {
+		decide = r.placeAllocated
+	}
+	placed, err := decide(ctx, p)
+	if p.ending || (p.errand != nil && p.errand.remove) {
+		p.quiet = p.quiet || (placed.want == elsewhere && p.allocated != nil)
+		placed.want = remove
+	}
+	return placed, err
+}
+
+// placeOrdered is place for a component that its entity alone orders. Nothing
+// here depends on what is in the cluster.
+func (r *reconciler) placeOrdered(ctx context.Context, of *pass) (placement, error) {
 	v, p := &of.view, placement{order: of.view.order}
 	if v.absent {
 		p.want = gone

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/agent/systems"
+	"github.com/hlo-agent/hlo-agent/allocation"
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -28,6 +29,7 @@ type reconciler struct {
 	guard    *guard
 	homer    *homer // nil: somebody else chooses elements
 	systems  *systems.Set
+	desk     *desk // what others asked for
 	queue    *queue
 	metrics  *metrics
 	log      *slog.Logger
@@ -50,7 +52,15 @@ type pass struct {
 	runs    bool        // the object that was observed does its work
 	homing  *answer     // what is to be said while no element is chosen; nil: none is wanted
 	paused  bool        // an operator has stopped the orchestration of this component
+	held    bool        // SYNC_POLICY forbids what would have to be done
 	again   time.Duration
+
+	// Of a component that others asked for; see allocated.go.
+	errand    *errand                // to be carried out now
+	allocated *allocation.Allocation // what it is made of; nil: its entity says so
+	brokers   *ngsild.Entity         // the entity as the broker has it, where entity is made of allocated
+	quiet     bool                   // it is another domain's as yet: nothing is written before it runs here
+	ending    bool                   // it was ordered away before our start
 }
 
 // problem is a reason for which the cluster does not hold what is wanted.
@@ -85,11 +95,17 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	if err := r.apply(ctx, p); err != nil {
 		return 0, err
 	}
+	if r.answerErrand(p) {
+		return 0, nil
+	}
 	r.observe(p)
+	r.observeAllocated(p)
 	if err := r.report(ctx, p); err != nil {
 		return 0, err
 	}
-	return p.again, r.settle(ctx, p)
+	err = r.settle(ctx, p)
+	r.end(p)
+	return p.again, err
 }
 
 // newest finds the newest known state of an entity, reading the broker when
@@ -97,7 +113,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, error) {
 	v, ok := r.tracker.get(id)
 	if !ok {
-		if len(r.clusters.ByEntity(string(id))) == 0 {
+		if len(r.clusters.ByEntity(string(id))) == 0 && !r.desk.knows(id) {
 			return nil, nil
 		}
 		r.tracker.suspect(id)
@@ -118,7 +134,9 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 			return nil, errSuperseded
 		}
 	}
-	return &pass{view: v, rules: r.rules(), cluster: defaultCluster, live: r.clusters.ByEntity(string(id))}, nil
+	p := &pass{view: v, rules: r.rules(), cluster: defaultCluster, live: r.clusters.ByEntity(string(id))}
+	r.takeErrand(p)
+	return p, nil
 }
 
 // errSuperseded ends a pass whose knowledge became old while it ran.
@@ -126,7 +144,7 @@ var errSuperseded = errors.New("the entity changed meanwhile")
 
 // render turns the entity and what it links to into objects.
 func (r *reconciler) render(p *pass) {
-	if p.want != wanted {
+	if p.want != wanted || p.problem != nil {
 		return
 	}
 	objects, err := p.rules.Render(p.input, r.cfg.Namespace)
@@ -137,7 +155,11 @@ func (r *reconciler) render(p *pass) {
 		r.log.Debug("rendered with a warning", "entity", p.id, "warning", w)
 	}
 	if err == nil {
+		if p.allocated != nil {
+			objects.Hash += "-" + p.allocated.Digest()
+		}
 		p.objects = objects
+		p.problem = r.keepsSecrets(p)
 		return
 	}
 	p.problem = &problem{phase: mapping.Refused, reason: "Invalid", message: err.Error()}
@@ -161,6 +183,9 @@ func (r *reconciler) apply(ctx context.Context, p *pass) error {
 		return r.deleteAbsent(ctx, p)
 	}
 	r.guard.returned(p.id)
+	if err := r.announce(ctx, p); err != nil {
+		return err
+	}
 	switch p.want {
 	case elsewhere:
 		return r.deleteMovedAway(ctx, p)
@@ -186,7 +211,11 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 	if p.rules != r.rules() {
 		return errSuperseded
 	}
-	attrs := changes(&p.entity, p.status, r.now())
+	if p.absent {
+		r.remember(p)
+		return nil
+	}
+	attrs := changes(p.said(), p.status, r.now())
 	if len(attrs) == 0 {
 		r.tracker.update(p.id, func(rec *record) { rec.heldSince = time.Time{} })
 		return nil
@@ -196,6 +225,10 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 			p.wake(wait)
 		}
 		return nil
+	}
+	if p.allocated != nil && !p.local && r.now().Sub(p.heard) > entityFresh {
+		r.tracker.lookAgain(p.id) // nobody tells us of its changes
+		return errSuperseded
 	}
 	if r.tracker.version(p.id) != p.version {
 		return errSuperseded // never report from older knowledge than the last notification
@@ -224,10 +257,13 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 		return err
 	}
 	p.entity = applied(p.entity, attrs)
+	if p.brokers != nil {
+		*p.brokers = applied(*p.brokers, attrs)
+	}
 	texts := written(attrs)
 	r.tracker.update(p.id, func(rec *record) {
 		if rec.version == p.version {
-			rec.entity = pack(p.entity)
+			rec.entity = pack(*p.said())
 		}
 		rec.wrote, rec.wroteAt, rec.heard = texts, r.now(), r.now()
 		rec.heldSince, rec.correctable = time.Time{}, false

@@ -45,6 +45,8 @@ const (
 	reasonTemplateInvalid     = "TemplateInvalid"     // the service's homingTemplate cannot be read
 	reasonRequirementsInvalid = "RequirementsInvalid" // the component's requirements cannot be read
 	reasonRequirementsMissing = "RequirementsMissing" // the requirements' entity is not there
+	reasonElementForeign      = "ElementForeign"      // asked for by another domain, for an element that is not ours
+	reasonSecretsLost         = "SecretsNotKept"      // what the mapping makes does not hold the credentials that were sent
 	reasonElementUnfit        = "ElementUnfit"        // the element is not ready or silent, and no other fits
 )
 

@@ -28,6 +28,9 @@ func (r *reconciler) resync(ctx context.Context) error {
 		return nil
 	})
 	whole, err := r.sift(err, seen)
+	if err == nil {
+		r.resyncAllocated(ctx, seen, asked)
+	}
 	r.pace(ctx, seen)
 	if err != nil {
 		return fmt.Errorf("list components: %w", err)

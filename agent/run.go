@@ -39,6 +39,7 @@ type service struct {
 	relook   chan struct{} // the subscriptions are to be looked at now, and a resync is wanted
 	texts    ruleTexts     // what the first rules were made of
 	worked   chan struct{} // closed when the last worker has ended
+	gate     *gate         // before what others may ask
 	degraded atomic.Bool   // a subscription cannot be repaired for now
 	// subscribed is what the broker was last seen to send as it should.
 	subscribed atomic.Pointer[followed]
@@ -72,6 +73,10 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	gate, err := newGate(&cfg, o.Now, m, log)
+	if err != nil {
+		return err
+	}
 	public, err := o.open("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
 		return err
@@ -83,9 +88,10 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer ops.Close()
 
-	s := &service{health: h, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
+	s := &service{health: h, gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
 	s.reconciler = &reconciler{cfg: cfg, client: client, systems: outside, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
+	s.desk = newDesk()
 	s.use(loaded)
 	if cfg.Homing == homingAuto {
 		s.homer = newHomer(s.reconciler)
@@ -142,8 +148,9 @@ func (s *service) clusterConfig(name string, kube *rest.Config) llo.Config {
 func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face) {
 	s.keeper = ngsild.NewKeeper(s.keeperConfig())
 	s.receiver = ngsild.NewReceiver(s.receiverConfig())
-	router := mux.NewRouter()
+	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.Handle("/notify", s.receiver)
+	s.serveAllocations(router, s.gate)
 	group.Go(func() error { return public.Serve(inner, router) })
 	group.Go(func() error { return s.receiver.Run(inner) })
 	group.Go(func() error { return s.clusters.Run(inner) })
@@ -173,6 +180,7 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 func (s *service) stop(ctx context.Context) {
 	s.log.Info("stopping", "drain", drainTime)
 	s.health.update(func(h *health) { h.draining = true })
+	s.desk.close()
 	until := time.After(answerTime)
 	if s.cfg.SubscriptionOnExit == "delete" && !s.cfg.DryRun {
 		deleting, cancel := context.WithTimeout(ctx, answerTime)

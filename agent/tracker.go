@@ -33,6 +33,10 @@ type record struct {
 	waiting time.Time     // notifiedAt of the oldest notification not yet acted on
 	owed    time.Time     // the same, until the end that it led to is reported
 
+	local     bool          // our own broker tells us of it
+	announced time.Time     // when we last wrote an order of others to it
+	shadow    ngsild.Entity // what would have been written to it while no broker has it
+
 	wrote       map[string]string // what we last wrote, per attribute, as text
 	wroteAt     time.Time
 	heldSince   time.Time // a status is waiting to be written since
@@ -142,7 +146,8 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		r.absent = true
 		return true
 	}
-	if o := orderOf(e.Enum(attrStatus)); o != none && !at.Before(r.orderAt) { // of two in one notification the later stays
+	r.local = true
+	if o := t.orderIn(r, &e); o != none && !at.Before(r.orderAt) { // of two in one notification the later stays
 		r.order, r.orderAt = o, at
 	}
 	e = pack(e)
@@ -183,7 +188,28 @@ func (t *tracker) read(e ngsild.Entity, asked time.Time, version uint64) {
 	if r.version != version {
 		return
 	}
-	r.take(e, asked)
+	t.take(r, e, asked)
+}
+
+// elsewhere takes in what was read of an entity that our broker does not hold itself.
+func (t *tracker) elsewhere(e ngsild.Entity, asked time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.record(e.ID)
+	r.correctable, r.local = true, false
+	if !r.known || r.heard.Before(asked) {
+		t.take(r, e, asked)
+	}
+}
+
+// lookAgain has an entity read before anything is done with it, if our broker
+// does not tell us of it.
+func (t *tracker) lookAgain(id ngsild.EntityID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.record(id); !r.known || !r.local || r.absent {
+		r.doubt, r.absent = true, false
+	}
 }
 
 // listed takes in an entity of a resync's list that was asked for at the
@@ -192,22 +218,41 @@ func (t *tracker) listed(e ngsild.Entity, asked time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.record(e.ID)
-	r.correctable = true
+	r.correctable, r.local = true, true
 	r.contested = r.quarrels >= lastingQuarrel || (r.contested && r.quarrels > 0)
 	r.quarrels = 0
 	if r.known && !r.heard.Before(asked) {
 		return // heard of while the list was under way: that is newer
 	}
-	r.take(e, asked)
+	t.take(r, e, asked)
 }
 
-func (r *record) take(e ngsild.Entity, asked time.Time) {
-	if o := orderOf(e.Enum(attrStatus)); o != none {
+func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
+	if o := t.orderIn(r, &e); o != none {
 		r.order = o
 	}
 	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false
 	r.heard = asked
 	r.version++
+}
+
+// ownOrder is how long the echo of an order that we wrote ourselves, since others
+// asked for it, may be on its way. Until then it is no order.
+const ownOrder = 30 * time.Second
+
+// orderIn is the order in what was heard of an entity.
+func (t *tracker) orderIn(r *record, e *ngsild.Entity) order {
+	o := orderOf(e.Enum(attrStatus))
+	if o != removing {
+		if !r.announced.IsZero() && e.Has(attrStatus) {
+			r.announced = time.Time{}
+		}
+		return o
+	}
+	if t.now().Sub(r.announced) < ownOrder {
+		return none
+	}
+	return o
 }
 
 // unlisted marks every component that a complete list lacked, and that nothing

@@ -183,7 +183,7 @@ func TestEquality(t *testing.T) {
 	same := flat.Allocation
 	same.Hostname, same.IsJob, same.Ports = "told", no(), []allocation.Port{{Number: 8554, Protocol: "UDP"}, {Number: 9100}}
 	if !flat.Equal(&same) {
-		t.Error("hints, defaults and protocols that only one side knows make no difference")
+		t.Error("hints, defaults and protocols make no difference")
 	}
 	for name, change := range map[string]func(*allocation.Allocation){
 		"image":    func(a *allocation.Allocation) { a.Image = "other" },

@@ -1,6 +1,7 @@
 package allocation
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -107,24 +108,32 @@ func (a *Allocation) portID(i int) ngsild.EntityID {
 	return ngsild.EntityID(fmt.Sprintf("%s:NetworkPort:%d", a.Component, i))
 }
 
-// PortEntities are the NetworkPort entities that Entity links to. A protocol
-// that was not said is taken from the known entity of the same number, and is
-// TCP where there is none.
-func (a *Allocation) PortEntities(known []ngsild.Entity) []ngsild.Entity {
-	var out []ngsild.Entity
-	for i, p := range a.Ports {
-		protocol := p.Protocol
+// WithProtocols is a with the protocols of the known NetworkPort entities: that of
+// the entity of the same number goes before what was said or known before.
+func (a *Allocation) WithProtocols(known []ngsild.Entity) Allocation {
+	out := *a
+	out.Ports = nil
+	for _, p := range a.Ports {
 		for k := range known {
-			if n, ok := portNumber(&known[k]); protocol == "" && ok && n == p.Number {
-				protocol, _ = firstText(&known[k], "portProtocol", "protocol")
+			if n, ok := portNumber(&known[k]); ok && n == p.Number {
+				if text, ok := firstText(&known[k], "portProtocol", "protocol"); ok {
+					p.Protocol = strings.ToUpper(text)
+				}
 			}
 		}
-		if protocol == "" {
-			protocol = "TCP"
-		}
+		out.Ports = append(out.Ports, p)
+	}
+	return out
+}
+
+// PortEntities are the NetworkPort entities that Entity links to. A protocol
+// that is not known is TCP.
+func (a *Allocation) PortEntities() []ngsild.Entity {
+	var out []ngsild.Entity
+	for i, p := range a.Ports {
 		out = append(out, ngsild.Entity{ID: a.portID(i), Type: "NetworkPort", Attrs: map[string]ngsild.Attribute{
 			"portNumber":   {Kind: ngsild.Property, Value: int64(p.Number)},
-			"portProtocol": {Kind: ngsild.Property, Value: strings.ToUpper(protocol)},
+			"portProtocol": {Kind: ngsild.Property, Value: cmp.Or(p.Protocol, "TCP")},
 		}})
 	}
 	return out

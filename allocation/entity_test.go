@@ -50,11 +50,15 @@ func TestPortEntities(t *testing.T) {
 	known := []ngsild.Entity{
 		{Attrs: map[string]ngsild.Attribute{"portNumber": property(int64(1)), "portProtocol": property("udp")}},
 		{Attrs: map[string]ngsild.Attribute{"number": property("2"), "protocol": property("SCTP")}},
-		{Attrs: map[string]ngsild.Attribute{"portNumber": property(4.0), "portProtocol": property("udp")}},
+		{Attrs: map[string]ngsild.Attribute{"portNumber": property(4.0)}},
 		{Attrs: map[string]ngsild.Attribute{"portNumber": property("none")}},
 	}
 	var got []string
-	for _, p := range a.PortEntities(known) {
+	resolved := a.WithProtocols(known)
+	if a.Ports[0].Protocol != "" {
+		t.Error("what was asked for has changed")
+	}
+	for _, p := range resolved.PortEntities() {
 		protocol, _ := p.Text("portProtocol")
 		got = append(got, string(p.ID)+" "+protocol)
 	}
@@ -74,7 +78,7 @@ func TestFromEntity(t *testing.T) {
 	a := r.Allocation
 	a.Network, a.IsPrivate, a.Username, a.Password = nil, yes(), "robot", "pw"
 	e := a.Entity(ngsild.Entity{})
-	back := allocation.FromEntity(&e, service, a.PortEntities(nil))
+	back := allocation.FromEntity(&e, service, a.PortEntities())
 	if !back.Equal(&a) {
 		t.Errorf("back: %+v\nwant: %+v", back, a)
 	}

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,15 @@ var OpenAPI = sync.OnceValue(func() *openapi3.T {
 	}
 	return doc
 })
+
+var idPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(OpenAPI().Components.Schemas["Id"].Value.Pattern)
+})
+
+// ValidID says whether a text is the id of an entity, as the document wants it.
+func ValidID(text string) bool {
+	return uint64(len(text)) <= *OpenAPI().Components.Schemas["Id"].Value.MaxLength && idPattern().MatchString(text)
+}
 
 // validate checks a body against a schema of the document.
 func validate(schema string, value map[string]any) Faults {

@@ -57,9 +57,15 @@ func (a *Allocation) Record() string {
 	return string(text)
 }
 
-// Digest tells records apart in few letters.
-func Digest(record string) string {
-	sum := sha256.Sum256([]byte(record))
+// Digest tells allocations apart in few letters. Protocols of ports and secrets
+// make no difference to it.
+func (a *Allocation) Digest() string {
+	b := *a
+	b.Ports = nil
+	for _, p := range a.Ports {
+		b.Ports = append(b.Ports, Port{Number: p.Number})
+	}
+	sum := sha256.Sum256([]byte(b.Record()))
 	return hex.EncodeToString(sum[:4])
 }
 
@@ -126,24 +132,20 @@ func (a *Allocation) takeCredentials(username, password any) {
 	a.Password = ngsild.Secret(secret)
 }
 
-// Equal says whether a and b ask for the same, secrets included. What a message
-// adds for the choice of an element is not compared, nor are hints that decide
-// nothing, nor protocols that one of them does not know.
+// Equal says whether a and b ask for the same, secrets included. Not compared is
+// what decides nothing: hints, what a message adds for the choice of an element,
+// and protocols, which are those of the port entities.
 func (a *Allocation) Equal(b *Allocation) bool {
-	x, y := a.compared(b), b.compared(a)
-	return reflect.DeepEqual(x, y)
+	return reflect.DeepEqual(a.compared(), b.compared())
 }
 
-func (a *Allocation) compared(other *Allocation) Allocation {
+func (a *Allocation) compared() Allocation {
 	c := *a
 	c.Hostname, c.Orchestrator, c.Kind, c.Previous, c.Constraints = "", "", "", "", nil
 	c.ExposePorts, c.IsJob, c.IsPrivate = orFalse(a.ExposePorts), orFalse(a.IsJob), orFalse(a.IsPrivate)
 	c.EnvVars, c.CLIArgs, c.Ports = none(a.EnvVars), none(a.CLIArgs), nil
-	for i, p := range a.Ports {
-		if i < len(other.Ports) && (other.Ports[i].Protocol == "" || p.Protocol == "") {
-			p.Protocol = ""
-		}
-		c.Ports = append(c.Ports, p)
+	for _, p := range a.Ports {
+		c.Ports = append(c.Ports, Port{Number: p.Number})
 	}
 	return c
 }

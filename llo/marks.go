@@ -16,6 +16,8 @@ const (
 	OriginAnnotation = markPrefix + "origin"
 	// ElementAnnotation holds the id of the element that the object was placed on.
 	ElementAnnotation = markPrefix + "element"
+	// AllocationAnnotation holds what another domain asked for, where it did.
+	AllocationAnnotation = markPrefix + "allocation"
 	// PausedAnnotation says that the object is left as it is.
 	PausedAnnotation = markPrefix + "paused"
 	// InputHash holds a digest of everything that was rendered, in hexadecimal.
