@@ -108,7 +108,7 @@ func (h *homer) ails(id ngsild.EntityID, element *ngsild.Entity) cause {
 		return causeGone
 	case !ready(element):
 		return causeNotReady
-	case h.inventory.silent(id):
+	case h.inventory.silent(id) && !h.inventory.hushed:
 		return causeSilent
 	}
 	return settled

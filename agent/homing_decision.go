@@ -107,6 +107,9 @@ func (r *reconciler) home(ctx context.Context, p *pass) error {
 	}
 	if why == settled {
 		r.homer.withdraw(p.id)
+		if p.order == overload && wait > 0 {
+			p.homing = &answer{message: "it was moved a short while ago, and is left alone for now"}
+		}
 		return nil
 	}
 	d, answer := r.homer.consult(newAsk(p, why))

@@ -39,12 +39,14 @@ const (
 type inventory struct {
 	stale time.Duration // silence that makes an element unfit; 0 is never
 	now   func() time.Time
+	began time.Time
 
 	entities []ngsild.Entity // of the last reading, while something waits
 	asked    time.Time       // when the last reading began; zero before the first
 	doubted  bool            // something changed since
 	retry    time.Time       // not before then, as the last reading failed
 	failures int
+	hushed   bool // most elements are silent: no reason to leave one
 	seen     map[ngsild.EntityID]*remembered
 }
 
@@ -59,14 +61,14 @@ type remembered struct {
 }
 
 func newInventory(stale time.Duration, now func() time.Time) inventory {
-	return inventory{stale: stale, now: now, seen: map[ngsild.EntityID]*remembered{}}
+	return inventory{stale: stale, now: now, began: now(), seen: map[ngsild.EntityID]*remembered{}}
 }
 
 // due is when it is to be read next.
 func (v *inventory) due(busy bool) time.Time {
 	switch {
 	case v.asked.IsZero() && !busy:
-		return v.now().Add(inventoryIdle)
+		return v.began.Add(inventoryFresh)
 	case v.doubted && busy:
 		return v.asked.Add(retryChange)
 	case busy:
@@ -83,7 +85,8 @@ func (v *inventory) due(busy bool) time.Time {
 func (v *inventory) doubt() { v.doubted = true }
 
 // silent says whether an element has said nothing for too long. One that never
-// says when it was observed is never silent.
+// says when it was observed is never silent. While most are silent it is rather
+// that they are not heard, or clocks that differ: see hushed.
 func (v *inventory) silent(id ngsild.EntityID) bool {
 	e := v.seen[id]
 	return v.stale > 0 && e != nil && !e.observed.IsZero() && v.asked.Sub(e.observed) > v.stale
@@ -136,6 +139,7 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time, whole bool) {
 	v := &h.inventory
 	first := v.asked.IsZero()
 	v.asked, v.doubted, v.retry, v.failures = asked, false, time.Time{}, 0
+	elements, quiet := 0, 0
 	var woken []ngsild.EntityID
 	changed, better := false, false
 	for i := range entities {
@@ -143,14 +147,22 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time, whole bool) {
 		silent, missing := v.silent(e.ID), v.seen[e.ID] != nil && v.seen[e.ID].missing
 		c, b := v.remember(e, promised[string(e.ID)])
 		changed, better = changed || c, better || b
-		if e.Type == typeElement && (v.silent(e.ID) != silent || missing) {
+		if e.Type != typeElement {
+			continue
+		}
+		elements++
+		if v.silent(e.ID) {
+			quiet++
+		}
+		if v.silent(e.ID) != silent || missing {
 			woken = append(woken, e.ID)
 		}
 	}
+	v.hushed = 2*quiet > elements
 	if whole {
 		woken = append(woken, v.lacking()...)
 	}
-	if v.entities = entities; len(h.services) == 0 {
+	if v.entities, h.elements = entities, nil; len(h.services) == 0 {
 		v.entities = nil
 	}
 	if !first && (changed || better) {

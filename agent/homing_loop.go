@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/agent/systems"
+	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -38,7 +39,9 @@ type homer struct {
 	again   func(ngsild.EntityID) // has a component's pass run soon
 	poke    chan struct{}         // something is due earlier than was thought
 
-	promises promises // of the goroutine of run alone
+	promises promises          // of the goroutine of run alone, as are the next two
+	elements *homing.Inventory // made of the entities that were read at readAt
+	readAt   time.Time
 
 	mu        sync.Mutex
 	services  map[ngsild.EntityID]*waiting
@@ -153,15 +156,24 @@ func (h *homer) hurry() {
 	}
 }
 
-// reject has the component's service solved anew: what was chosen fits no more.
+// reject has the component's service solved anew before long: what was chosen
+// fits no more, or only the list of elements says that it is there.
 func (h *homer) reject(id ngsild.EntityID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.metrics.homingDecisions.WithLabelValues("outdated").Inc()
 	h.inventory.doubt()
-	if s := h.services[h.of[id]]; s != nil {
-		h.gather(s, id)
+	s := h.services[h.of[id]]
+	if s == nil {
+		return
 	}
+	if s.refusals == nil {
+		s.refusals = map[ngsild.EntityID]*answer{}
+	}
+	s.refusals[id] = &answer{phase: mapping.Unplaced, reason: reasonPlacing, message: "the chosen element is gone or not ready; another will be chosen"}
+	delete(s.decisions, id)
+	s.retry, s.early = h.now().Add(min(retryChange<<min(s.hasty, 10), retryMost)), true
+	h.hurry()
 }
 
 // withdraw forgets the wish of a component, if it had one.
@@ -276,12 +288,11 @@ func (s *waiting) due() time.Time {
 
 // work looks at the inventory where that is due, and solves what is.
 func (h *homer) work(ctx context.Context) {
-	services := h.dueServices()
-	if !h.refresh(ctx, len(services) > 0) {
-		return
+	if len(h.dueServices()) == 0 {
+		h.refresh(ctx, false) // which may make some due
 	}
 	for _, id := range h.dueServices() {
-		if ctx.Err() != nil {
+		if !h.refresh(ctx, true) || ctx.Err() != nil {
 			return
 		}
 		h.solve(ctx, id)

@@ -292,6 +292,63 @@ func TestHomerForgetsOldChoices(t *testing.T) {
 	})
 }
 
+// Elements that go silent are left, but not when most of them do at once.
+func TestHomerHush(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		speaks := func(id string) {
+			tr.world.set(id, map[string]any{"type": typeElement, "availableRam": map[string]any{"type": "Property", "value": 1,
+				"observedAt": time.Now().UTC().Format(time.RFC3339)}})
+		}
+		said := func(id ngsild.EntityID) cause {
+			tr.mu.Lock()
+			defer tr.mu.Unlock()
+			return tr.ails(id, &ngsild.Entity{})
+		}
+		for minute := range 12 {
+			for i, until := range []int{99, 99, 99, 4, 8} { // minutes
+				if minute < until {
+					speaks(fmt.Sprint("e", i))
+				}
+			}
+			after(time.Minute)
+		}
+		for id, want := range map[ngsild.EntityID]cause{"e0": settled, "e3": causeSilent, "e4": causeSilent, "unheard-of": settled} {
+			if got := said(id); got != want {
+				t.Errorf("%s: %q, want %q", id, got, want)
+			}
+		}
+		after(10 * time.Minute) // nobody speaks
+		if got := said("e3"); got != settled {
+			t.Errorf("with everybody silent: %q", got)
+		}
+		if !tr.silent("e3") || !tr.silent("e0") {
+			t.Error("silent elements may be chosen")
+		}
+	})
+}
+
+// What only the list of elements shows is not chosen over and over.
+func TestHomerRejected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.element("ghost", 1000)
+		tr.world.wants("R:c", 500)
+		for began := time.Now(); time.Since(began) < time.Hour; after(time.Second) {
+			if d, _ := tr.consult(wish("s", "c")); d != nil {
+				tr.reject(d.asked.id)
+			}
+		}
+		if n := tr.solved(); n < 8 || n > 30 {
+			t.Errorf("solved %d times in an hour", n)
+		}
+	})
+}
+
 // Room that was chosen for one service and is not written yet is not given to
 // another, nor is that of components that do not run yet.
 func TestHomerReserves(t *testing.T) {

@@ -146,14 +146,32 @@ func (h *homer) judge(ctx context.Context, q question, entities []ngsild.Entity,
 		return verdict{}, err
 	}
 	q.others, q.systems = h.others(q), h.systems
+	inv := *h.made(entities)
 	if strings.Contains(q.template, "service_component") {
-		entities = slices.Concat(entities, h.components())
+		inv = *h.make(slices.Concat(entities, h.components()))
 	}
-	inv := homing.FromEntities(entities, homing.EntityOptions{Now: h.now(), Stale: h.silent})
 	inv.CapacityInUse = busy.sums()
 	limited, cancel := context.WithTimeout(ctx, solveTime)
 	defer cancel()
-	return q.answer(limited, inv, h.now()), ctx.Err()
+	return q.answer(limited, &inv, h.now()), ctx.Err()
+}
+
+// made is the inventory of the last reading, made once.
+func (h *homer) made(entities []ngsild.Entity) *homing.Inventory {
+	if asked := h.asked(); h.elements == nil || !asked.Equal(h.readAt) {
+		h.elements, h.readAt = h.make(entities), asked
+	}
+	return h.elements
+}
+
+func (h *homer) make(entities []ngsild.Entity) *homing.Inventory {
+	return homing.FromEntities(entities, homing.EntityOptions{Now: h.now(), Stale: h.silent})
+}
+
+func (h *homer) asked() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.inventory.asked
 }
 
 func (h *homer) syncPromises() {
