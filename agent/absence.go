@@ -151,7 +151,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		r.tracker.read(*e, asked, p.version)
 		return errSuperseded
 	}
-	if err := r.deleteAll(ctx, live); err != nil {
+	if err := r.letGo(ctx, p, live, false); err != nil {
 		return err
 	}
 	if !r.cfg.DryRun {

@@ -152,6 +152,24 @@ func (c *clusters) Delete(ctx context.Context, l *llo.Live) error {
 	return one.Delete(ctx, l)
 }
 
+// Release makes an object nobody's where it is; see llo.Cluster.Release.
+func (c *clusters) Release(ctx context.Context, l *llo.Live) error {
+	one, err := c.named(l.Cluster)
+	if err != nil {
+		return err
+	}
+	return one.Release(ctx, l)
+}
+
+// Holder tells whose object has a name; see llo.Cluster.Holder.
+func (c *clusters) Holder(cluster string, key llo.Key) (owner, entity string, exists bool) {
+	one, err := c.named(cluster)
+	if err != nil {
+		return "", "", false
+	}
+	return one.Holder(key)
+}
+
 // KindState says whether a kind is followed in the named cluster; see
 // llo.Cluster.KindState.
 func (c *clusters) KindState(cluster string, gvk schema.GroupVersionKind) error {

@@ -207,7 +207,7 @@ func (d *differ) component(ctx context.Context, e ngsild.Entity) {
 	case paused(p):
 		d.note(p.id, "is paused, so nothing is applied")
 	case p.want == remove:
-		d.gone(p.live, "ordered away (Removing)")
+		d.gone(p.live, keepsObjects(&p.entity), "ordered away (Removing)")
 	case p.want == elsewhere:
 		d.note(p.id, "is another domain's, so nothing is applied")
 	case p.want != wanted:
@@ -226,7 +226,7 @@ func (d *differ) wanted(ctx context.Context, p *pass) {
 		d.note(p.id, "SYNC_POLICY is create-only, so what is there is not changed")
 		return
 	case main != nil && d.cfg.SyncPolicy == syncAll && d.endedBefore(p, main):
-		d.gone(p.live, "ordered again after its end, and made anew")
+		d.anew(p.live)
 		return
 	}
 	under := d.moveOf(p, main)
@@ -248,7 +248,7 @@ func (d *differ) wanted(ctx context.Context, p *pass) {
 			old = append(old, l)
 		}
 	}
-	d.gone(old, "not rendered any more; it goes when what is rendered runs")
+	d.gone(old, keepsObjects(&p.entity), "not rendered any more; it goes when what is rendered runs")
 }
 
 func (d *differ) print(id ngsild.EntityID, p llo.Preview) {
@@ -271,13 +271,16 @@ func objectName(o *unstructured.Unstructured) string {
 	return llo.Key{GVK: o.GroupVersionKind(), Namespace: o.GetNamespace(), Name: o.GetName()}.String()
 }
 
-// gone shows objects that would be deleted.
-func (d *differ) gone(live []*llo.Live, why string) {
+// gone shows objects that would be deleted or, where they are kept, be nobody's.
+func (d *differ) gone(live []*llo.Live, keeps bool, why string) {
 	for _, l := range live {
 		switch {
 		case l.Deleting:
 		case d.cfg.SyncPolicy != syncAll:
 			d.note(entityOf(l), l.Key.String()+" stays, since SYNC_POLICY is "+d.cfg.SyncPolicy+": "+why)
+		case orphaned(l) || keeps:
+			d.differs++
+			fmt.Fprintf(d.out, "orphaned: %s (%s): %s\n", l.Key, entityOf(l), why)
 		default:
 			d.differs++
 			fmt.Fprintf(d.out, "deleted: %s (%s): %s\n", l.Key, entityOf(l), why)
@@ -285,11 +288,19 @@ func (d *differ) gone(live []*llo.Live, why string) {
 	}
 }
 
+// anew shows objects that would be deleted so that others can have their names.
+func (d *differ) anew(live []*llo.Live) {
+	for _, l := range live {
+		d.differs++
+		fmt.Fprintf(d.out, "deleted: %s (%s): ordered again after its end, and made anew\n", l.Key, entityOf(l))
+	}
+}
+
 // orphans are the objects whose entities were not listed.
 func (d *differ) orphans(entities map[ngsild.EntityID]ngsild.Entity) {
 	for _, l := range brokerOrigin(d.clusters.All()) {
 		if _, there := entities[entityOf(l)]; !there {
-			d.gone([]*llo.Live{l}, "its entity is not in the broker; it goes once that is proved")
+			d.gone([]*llo.Live{l}, false, "its entity is not in the broker; it goes once that is proved")
 		}
 	}
 }

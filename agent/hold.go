@@ -30,7 +30,7 @@ func (r *reconciler) hold(p *pass, attrs map[string]any) time.Duration {
 	}
 	_, placing := attrs[attrElement]
 	placing = placing && p.allocated == nil // else it says where the caller has placed it already
-	if final(p.status.Phase) || p.status.Reason == reasonRemoved || placing {
+	if final(p.status.Phase) || p.status.clearElement || placing {
 		return 0
 	}
 	now, since := r.now(), p.heldSince

@@ -67,7 +67,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reconcileSeconds: took("reconcile_duration_seconds", "Duration of a pass.").WithLabelValues().(prometheus.Histogram),
 		queueDepth:       depth,
 		queueWait:        took("queue_wait_seconds", "Time that an entity waited for its pass.").WithLabelValues().(prometheus.Histogram),
-		applies:          count("applies_total", "Objects by kind and action: none, created, updated, adopted, deleted.", "kind", "action"),
+		applies:          count("applies_total", "Objects by kind and action: none, created, updated, adopted, deleted, orphaned.", "kind", "action"),
 		takeovers:        count("field_takeovers_total", "Fields taken back from other field managers.", "kind"),
 		brokerRequests:   count("broker_requests_total", "Requests to the broker by verb and status code (0: no answer).", "verb", "code"),
 		systemRequests:   count("system_requests_total", "Requests to the systems of HOMING_SYSTEMS by name and result: ok, error.", "system", "result"),

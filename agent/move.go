@@ -83,7 +83,7 @@ func (r *reconciler) settle(ctx context.Context, p *pass) error {
 			old = append(old, l)
 		}
 	}
-	if err := r.deleteAll(ctx, old); err != nil {
+	if err := r.letGo(ctx, p, old, false); err != nil {
 		return err
 	}
 	if main := p.main(); main != nil && movingFrom(main).from != "" && p.runs && len(old) == 0 && r.arrived(p, main) {

@@ -24,7 +24,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 	}
 	if main != nil && r.cfg.SyncPolicy == syncAll && r.endedBefore(p, main) {
 		p.problem = &problem{mapping.Progressing, reasonRestarting, "ordered again after its end: the ended object goes first"}
-		return r.deleteAll(ctx, p.live)
+		return r.letGo(ctx, p, p.live, true)
 	}
 	if i := slices.IndexFunc(p.live, func(l *llo.Live) bool { return l.Deleting && p.renders(l) }); i >= 0 {
 		p.problem = &problem{mapping.Progressing, reasonTerminating, "waiting until the object of the same name is gone"}
@@ -97,6 +97,9 @@ func mark(o *unstructured.Unstructured, p *pass, m move) {
 		a[llo.OriginAnnotation], a[llo.AllocationAnnotation] = originAllocation, p.allocated.Record()
 	}
 	a[llo.ElementAnnotation] = string(firstLink(&p.entity, attrElement))
+	if p.objects.Orphan || keepsObjects(&p.entity) {
+		a[llo.DeletePolicy] = llo.Orphan
+	}
 	if m.from != "" {
 		a[llo.MovedFrom] = m.from
 		a[llo.MovedAt] = m.at.UTC().Format(time.RFC3339)
@@ -133,25 +136,6 @@ func applyProblem(err error) *problem {
 	return nil
 }
 
-// deleteAll orders every object away; it is done when none is left.
-func (r *reconciler) deleteAll(ctx context.Context, live []*llo.Live) error {
-	for _, l := range live {
-		if l.Deleting || r.cfg.SyncPolicy != syncAll {
-			continue
-		}
-		if r.cfg.DryRun {
-			r.log.Info("would delete", "object", l.Key.String())
-			continue
-		}
-		if err := r.clusters.Delete(ctx, l); err != nil {
-			return fmt.Errorf("delete %s: %w", l.Key, err)
-		}
-		r.metrics.applies.WithLabelValues(l.Key.GVK.Kind, "deleted").Inc()
-		r.log.Info("object deleted", "entity", entityOf(l), "object", l.Key.String())
-	}
-	return nil
-}
-
 // deleteMovedAway removes our object of a component that is now placed on
 // another domain's element, once it is reported to run there.
 func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
@@ -162,7 +146,7 @@ func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	runs := said.Phase == mapping.Running || said.Phase == mapping.Succeeded
 	ours := slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == said.UID })
 	if (runs && !ours) || p.order == removing {
-		return r.deleteAll(ctx, p.live)
+		return r.letGo(ctx, p, p.live, false)
 	}
 	return nil
 }

@@ -67,8 +67,13 @@ func (r *reconciler) observe(p *pass) {
 func (r *reconciler) observeRemoval(p *pass) {
 	p.live = r.clusters.ByEntity(string(p.id))
 	if len(p.live) == 0 {
-		p.status = &status{Phase: mapping.Unplaced, Reason: reasonRemoved, Message: "ordered away; the object is gone",
-			componentStatus: statusFinished, clearElement: true}
+		p.status = &status{}
+		p.status.Reason, p.status.Message = reasonRemoved, "ordered away; the object is gone"
+		if left, stays := r.left(p); stays {
+			*p.status = left
+			p.status.Reason, p.status.Message = reasonOrphaned, "ordered away; the object stays, as its delete policy says, and is nobody's"
+		}
+		p.status.Phase, p.status.componentStatus, p.status.clearElement = mapping.Unplaced, statusFinished, true
 		return
 	}
 	p.status = &status{Phase: mapping.Removing, Reason: reasonRemoving, Message: "ordered away; waiting until the object is gone",

@@ -65,7 +65,11 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 		return err
 	}
 	for _, l := range missing {
-		fmt.Fprintf(stdout, "%s\t%s\n", l.Key, entityOf(l))
+		stays := ""
+		if orphaned(l) {
+			stays = "\tstays, and is nobody's then"
+		}
+		fmt.Fprintf(stdout, "%s\t%s%s\n", l.Key, entityOf(l), stays)
 	}
 	digest := digestOf(missing)
 	switch {
@@ -73,17 +77,26 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 		fmt.Fprintln(stdout, "nothing to prune: every object's entity is there")
 		return nil
 	case confirm == "":
-		fmt.Fprintf(stdout, "%d objects would be deleted; to delete exactly these: hlo-agent prune --confirm %s\n", len(missing), digest)
+		fmt.Fprintf(stdout, "%d objects would go; to let exactly these go: hlo-agent prune --confirm %s\n", len(missing), digest)
 		return nil
 	case confirm != digest:
 		return fmt.Errorf("the objects that would be deleted are others now (their digest is %s); nothing was deleted", digest)
 	}
+	released := 0
 	for _, l := range missing {
-		if err := cluster.Delete(ctx, l); err != nil {
-			return fmt.Errorf("delete %s: %w", l.Key, err)
+		do := cluster.Delete
+		if orphaned(l) {
+			do = cluster.Release
+			released++
+		}
+		if err := do(ctx, l); err != nil {
+			return fmt.Errorf("let go of %s: %w", l.Key, err)
 		}
 	}
-	fmt.Fprintf(stdout, "deleted %d objects\n", len(missing))
+	fmt.Fprintf(stdout, "deleted %d objects\n", len(missing)-released)
+	if released > 0 {
+		fmt.Fprintf(stdout, "left %d objects, which are nobody's now\n", released)
+	}
 	return nil
 }
 

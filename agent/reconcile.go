@@ -190,7 +190,7 @@ func (r *reconciler) apply(ctx context.Context, p *pass) error {
 	case elsewhere:
 		return r.deleteMovedAway(ctx, p)
 	case remove:
-		return r.deleteAll(ctx, p.live)
+		return r.letGo(ctx, p, p.live, false)
 	case wanted:
 		if p.problem != nil {
 			return nil // the present object stays
@@ -271,7 +271,7 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 			rec.owed = time.Time{}
 		}
 	})
-	if p.status.Reason == reasonRemoved || (p.order == overload && p.status.componentStatus == statusRunning) {
+	if p.status.clearElement || (p.order == overload && p.status.componentStatus == statusRunning) {
 		r.tracker.carriedOut(&p.view)
 	}
 	if !p.owed.IsZero() && final(p.status.Phase) {

@@ -38,6 +38,7 @@ const (
 	reasonRemoving          = "Removing"          // ordered away, the object is going
 	reasonContested         = "StatusContested"   // another writer keeps changing the report
 	reasonRemoved           = "Removed"           // ordered away, and gone
+	reasonOrphaned          = "Orphaned"          // ordered away; the object stays, and is nobody's
 
 	reasonPlacing             = "Placing"             // an element is being chosen
 	reasonNoElementFits       = "NoElementFits"       // no element satisfies the requirements

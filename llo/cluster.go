@@ -34,7 +34,7 @@ type Config struct {
 	Adopt []string
 	// Log may be nil.
 	Log *slog.Logger
-	// Observe is told of every request: verb (apply, adopt, delete, get, list,
+	// Observe is told of every request: verb (apply, adopt, preview, delete, release, get, list,
 	// watch, discover), kind, HTTP status (0: no answer), and time to the answer,
 	// of a watch to its start. May be nil; must not block.
 	Observe func(verb, kind string, code int, d time.Duration)

@@ -20,7 +20,7 @@ var (
 // Error says what could not be done, to which object, and why. It unwraps to one
 // of the sentinels above, and to the error of the context if that ended the call.
 type Error struct {
-	Verb    string // apply, adopt, delete, get, list, watch, discover, follow
+	Verb    string // apply, adopt, delete, release, get, list, watch, discover, follow
 	Key     Key    // Name is empty where the whole kind is meant
 	Message string // for people; free of values of the object
 	Err     error  // one of the sentinels

@@ -20,11 +20,17 @@ const (
 	AllocationAnnotation = markPrefix + "allocation"
 	// PausedAnnotation says that the object is left as it is.
 	PausedAnnotation = markPrefix + "paused"
+	// DeletePolicy with the value Orphan says that the object is released, not deleted,
+	// when it is not wanted any more.
+	DeletePolicy = markPrefix + "delete-policy"
 	// InputHash holds a digest of everything that was rendered, in hexadecimal.
 	InputHash = markPrefix + "input-hash"
 	// MovedFrom and MovedAt describe a move that is under way.
 	MovedFrom = markPrefix + "moved-from"
 	MovedAt   = markPrefix + "moved-at"
 )
+
+// Orphan is the value of DeletePolicy that means something.
+const Orphan = "orphan"
 
 const markPrefix = "hlo-agent.github.io/"

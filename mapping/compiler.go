@@ -17,6 +17,7 @@ type definition struct {
 	shipped      bool
 	line, column int // of the name
 	priority     int
+	orphan       bool
 	needs        []string
 	when         []*expression
 	lets         []let
@@ -68,8 +69,9 @@ func (c *compiler) definition(root *yaml.Node) *definition {
 }
 
 func (c *compiler) spec(n *yaml.Node) {
-	s := c.doc.fields(n, "spec", "priority", "needs", "attributes", "let", "when", "require", "warnings", "objects")
+	s := c.doc.fields(n, "spec", "priority", "deletePolicy", "needs", "attributes", "let", "when", "require", "warnings", "objects")
 	c.mapping.priority = c.doc.integer(s["priority"], "spec.priority")
+	c.deletePolicy(s["deletePolicy"])
 	c.needs(s["needs"])
 	c.attributes(s["attributes"])
 	c.render, c.mapping.lets = c.lets(c.render, s["let"], "spec.let")
@@ -99,6 +101,18 @@ func (c *compiler) spec(n *yaml.Node) {
 		ids[o.id] = true
 		c.mapping.objects = append(c.mapping.objects, o)
 	}
+}
+
+// deletePolicy is what becomes of objects that are not wanted any more.
+func (c *compiler) deletePolicy(n *yaml.Node) {
+	if n == nil {
+		return
+	}
+	word := c.doc.text(n, "spec.deletePolicy")
+	if n.Tag == "!!str" && word != "delete" && word != "orphan" {
+		c.doc.problem(n, "spec.deletePolicy", "is %s: want delete or orphan", quoted(word))
+	}
+	c.mapping.orphan = word == "orphan"
 }
 
 func (c *compiler) needs(n *yaml.Node) {

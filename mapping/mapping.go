@@ -37,6 +37,8 @@ type Rendered struct {
 	Objects []*unstructured.Unstructured
 	// Hash tells renderings apart: hex digits over the objects' canonical JSON.
 	Hash string
+	// Orphan says that the objects stay, as nobody's, when they are not wanted any more.
+	Orphan bool
 	// Warnings are single lines without secrets.
 	Warnings []string
 }

@@ -64,7 +64,7 @@ func (m *definition) render(e *evaluation, in *Input, namespace string) (Rendere
 	if err := m.ready(e, in); err != nil {
 		return Rendered{}, err
 	}
-	r := Rendered{Mapping: m.name}
+	r := Rendered{Mapping: m.name, Orphan: m.orphan}
 	for _, t := range m.objects {
 		o, err := m.object(t, e, in, namespace)
 		if err != nil {

@@ -56,7 +56,7 @@ func vocabulary() map[entityKind][]string {
 			"infrastructureElementRequirements", "containerImage", "networkPorts", "envVars", "cliArgs",
 			"exposePorts", "isJob", "isPrivate", "repoUsername", "repoPassword", "sla", "persistentStorage",
 			"overlayNetworkIP", "currentCpuUsage", "currentMemoryUsage", "deploymentStatus", "homingDecision",
-			"homingTemplate", "orchestrationPaused", "networkOverlay", deployAs,
+			"homingTemplate", "orchestrationPaused", "deletePolicy", "networkOverlay", deployAs,
 		},
 		elementKind: {
 			"id", "type", "domain", "lowLevelOrchestrator", "powerSource", "hostname", "containerTechnology",
