@@ -190,3 +190,29 @@ func TestTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestTranslate draws candidates and resolves locations without solving.
+func TestTranslate(t *testing.T) {
+	t.Parallel()
+	tpl, errs := Parse([]byte(`homing_template_version: 2018-02-01
+locations: {here: {host_name: h1}, there: {clli_code: DLLSTX55}}
+demands: {a: [{inventory_provider: aai, inventory_type: cloud}], b: [{inventory_provider: aai, inventory_type: cloud, region: r1}]}`), nil, nil)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	inv, errs := ParseInventory([]byte(`{"candidates": [{"candidate_id": "c1", "inventory_type": "cloud", "location_id": "r2"}], "hosts": {"h1": {"latitude": 1, "longitude": 2, "country": "ITA"}}}`))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	got, errs := Translate(tpl, inv)
+	if got.Candidates["a"] != 1 || got.Candidates["b"] != 0 || got.Locations["here"] != (Place{1, 2, "ITA"}) {
+		t.Errorf("got %+v", got)
+	}
+	var paths []string
+	for _, err := range errs {
+		paths = append(paths, err.Path)
+	}
+	if diff := cmp.Diff([]string{"demands.b", "locations.there"}, paths); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -22,6 +22,7 @@ type draw struct {
 type item struct {
 	c        *Candidate
 	id, kind string
+	provider string
 	extra    map[string]any // fields that the demand adds or overrides
 	cost     float64
 	existing bool
@@ -190,7 +191,7 @@ func (q *requirement) listedCandidates(inv *Inventory) []*Candidate {
 
 // item is a candidate with what the requirement adds to it.
 func (q *requirement) item(c *Candidate) *item {
-	it := &item{c: c, id: c.ID, kind: c.Kind, extra: q.extra, cost: q.costOf(c)}
+	it := &item{c: c, id: c.ID, kind: c.Kind, provider: cmp.Or(c.Provider, q.provider), extra: q.extra, cost: q.costOf(c)}
 	if len(q.conflict) > 0 || len(q.passthrough) > 0 || len(q.defaults) > 0 {
 		it.extra = make(map[string]any, len(q.extra)+len(q.defaults)+2)
 		for key, v := range q.defaults {

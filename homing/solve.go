@@ -190,6 +190,9 @@ func (ev *evaluation) described(d *draw, it *item) map[string]any {
 		fields[key] = v
 	}
 	fields["candidate_id"], fields["inventory_type"], fields["cost"] = it.id, it.kind, it.cost
+	if it.provider != "" {
+		fields["inventory_provider"] = it.provider
+	}
 	if cloudLike(it.kind) || serviceLike(it.kind) || it.kind == "vfmodule" {
 		fields["existing_placement"], _ = (&item{c: &Candidate{}, existing: it.existing}).field("existing_placement")
 	}

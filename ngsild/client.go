@@ -31,7 +31,7 @@ type ClientConfig struct {
 	Transport http.RoundTripper
 	Timeout   time.Duration // per request, body included; 0 is 10 s
 	// Observe, if set, hears of every request: the verb ("get_entity",
-	// "list_entities", "merge_entity", "get_subscription", "list_subscriptions",
+	// "list_entities", "merge_entity", "create_entity", "delete_entity", "get_subscription", "list_subscriptions",
 	// "create_subscription", "patch_subscription", "delete_subscription"), the
 	// status or 0 where none came, and how long it took. It is called from many
 	// goroutines.

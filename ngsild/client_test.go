@@ -159,6 +159,34 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestCreateAndDelete: entities of our own come and go.
+func TestCreateAndDelete(t *testing.T) {
+	t.Parallel()
+	const target = "/ngsi-ld/v1/entities/urn:ngsi-ld:SC:1"
+	broker := newReplay(t)
+	broker.on("POST /ngsi-ld/v1/entities", plainAnswer(201, ``))
+	if err := broker.client().CreateEntity(t.Context(), "urn:x:1", "T", map[string]any{"a": map[string]any{"type": "Property", "value": "x"}}); err != nil {
+		t.Error(err)
+	}
+	if want := `{"a":{"type":"Property","value":"x"},"id":"urn:x:1","type":"T"}`; broker.bodies[0] != want {
+		t.Errorf("sent %s, want %s", broker.bodies[0], want)
+	}
+	broker = newReplay(t)
+	broker.on("POST /ngsi-ld/v1/entities", plainAnswer(409, `{"type":"https://uri.etsi.org/ngsi-ld/errors/AlreadyExists","title":"Entity already exists","detail":"urn:x:1"}`))
+	if err := broker.client().CreateEntity(t.Context(), "urn:x:1", "T", nil); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an id that is taken: %v", err)
+	}
+	broker.on("DELETE "+target, plainAnswer(204, ``))
+	if err := broker.client().DeleteEntity(t.Context(), "urn:ngsi-ld:SC:1"); err != nil {
+		t.Error(err)
+	}
+	broker = newReplay(t)
+	broker.on("DELETE "+target, plainAnswer(404, `{"type":"https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound","title":"Entity Not Found","detail":"urn:ngsi-ld:SC:1"}`))
+	if err := broker.client().DeleteEntity(t.Context(), "urn:ngsi-ld:SC:1"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("absent: %v", err)
+	}
+}
+
 func TestMergeErrors(t *testing.T) {
 	t.Parallel()
 	const nope = "/ngsi-ld/v1/entities/urn:ngsi-ld:SC:nope"

@@ -55,3 +55,25 @@ func (c *Client) Merge(ctx context.Context, id EntityID, attrs map[string]any) e
 	})
 	return notFound(err, "Entity Not Found", "Entity does not exist", "Entity not found")
 }
+
+// CreateEntity makes an entity that only this program writes: for entities of
+// others Merge is the way, since a create says nothing about what was there.
+// attrs are normalized attributes. ErrInvalid if the id is taken.
+func (c *Client) CreateEntity(ctx context.Context, id EntityID, typ string, attrs map[string]any) error {
+	body := map[string]any{"id": id, "type": typ}
+	for name, a := range attrs {
+		body[name] = a
+	}
+	_, err := c.call(ctx, request{
+		verb: "create_entity", doing: fmt.Sprintf("create entity %s", id), method: http.MethodPost, path: "/entities", body: body,
+	})
+	return err
+}
+
+// DeleteEntity deletes an entity. ErrNotFound if there is none of this id.
+func (c *Client) DeleteEntity(ctx context.Context, id EntityID) error {
+	_, err := c.call(ctx, request{
+		verb: "delete_entity", doing: fmt.Sprintf("delete entity %s", id), method: http.MethodDelete, path: "/entities/" + segment(string(id)),
+	})
+	return notFound(err, "Entity Not Found", "Entity does not exist", "Entity not found")
+}
