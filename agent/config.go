@@ -36,7 +36,7 @@ type Config struct {
 	NotificationSecret     Secret `env:"NOTIFICATION_SECRET" help:"what the broker must send with each notification; made and kept in the subscription when unset"`
 	NotificationSecretFile string `env:"NOTIFICATION_SECRET_FILE" help:"the same from a file, read again at each check"`
 	NotificationMaxBytes   int64  `env:"NOTIFICATION_MAX_BYTES,default=16777216" help:"largest notification body, in bytes"`
-	ListenAddr             string `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify, /hlo_al"`
+	ListenAddr             string `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify, /hlo_al, /v1/plans"`
 	OpsAddr                string `env:"OPS_ADDR,default=:9102" help:"/metrics, /healthz, /readyz"`
 
 	APIAuth      string   `env:"API_AUTH" help:"who may call what other domains call (/hlo_al): oidc, mtls, any (of the two), both, or off (everybody); unset: nobody"`
@@ -79,6 +79,12 @@ type Config struct {
 	KafkaMechanism    string   `env:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; default: no SASL"`
 	KafkaUsername     string   `env:"KAFKA_USERNAME" help:"name for it"`
 	KafkaPasswordFile string   `env:"KAFKA_PASSWORD_FILE" help:"file with the password for it"`
+
+	PlanToken     Secret        `env:"PLAN_TOKEN" help:"bearer token with which the plan API (/v1/plans) may be called, beside what API_AUTH allows; without either there is no plan API"`
+	PlanTokenFile string        `env:"PLAN_TOKEN_FILE" help:"the same from a file, read again at each request"`
+	PlanSolvers   int           `env:"PLAN_SOLVERS,default=1" help:"plans worked on at once, each on one core"`
+	PlanMax       int           `env:"PLAN_MAX,default=1000" help:"plans kept; the oldest that came to its end makes room"`
+	PlanKeep      time.Duration `env:"PLAN_KEEP,default=24h" help:"how long a plan is kept that came to its end"`
 
 	PruneMaxPercent int      `env:"PRUNE_MAX_PERCENT,default=20" help:"at most so many percent of the objects are deleted for missing entities in 5 minutes"`
 	PruneMin        int      `env:"PRUNE_MIN,default=5" help:"or this many, if that is more"`
@@ -205,6 +211,18 @@ func (c *Config) Validate() error {
 	c.validateKafka(bad)
 	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {
 		bad("PRUNE_MAX_PERCENT", "%d must be from 0 to 100", c.PruneMaxPercent)
+	}
+	if c.PlanToken != "" && c.PlanTokenFile != "" {
+		bad("PLAN_TOKEN", "set either this or PLAN_TOKEN_FILE")
+	}
+	if c.PlanSolvers < 1 || c.PlanSolvers > 16 {
+		bad("PLAN_SOLVERS", "%d must be from 1 to 16", c.PlanSolvers)
+	}
+	if c.PlanMax < 1 || c.PlanMax > 10000 {
+		bad("PLAN_MAX", "%d must be from 1 to 10000", c.PlanMax)
+	}
+	if c.PlanKeep < time.Minute {
+		bad("PLAN_KEEP", "%v is too short (at least 1m)", c.PlanKeep)
 	}
 	if c.PruneMin < 0 {
 		bad("PRUNE_MIN", "%d must not be negative", c.PruneMin)

@@ -22,6 +22,7 @@ type metrics struct {
 	takeovers        *prometheus.CounterVec
 	brokerRequests   *prometheus.CounterVec
 	systemRequests   *prometheus.CounterVec
+	plans            *prometheus.CounterVec
 	brokerSeconds    *prometheus.HistogramVec
 	kubeRequests     *prometheus.CounterVec
 	kubeSeconds      *prometheus.HistogramVec
@@ -70,6 +71,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		applies:          count("applies_total", "Objects by kind and action: none, created, updated, adopted, deleted, orphaned.", "kind", "action"),
 		takeovers:        count("field_takeovers_total", "Fields taken back from other field managers.", "kind"),
 		brokerRequests:   count("broker_requests_total", "Requests to the broker by verb and status code (0: no answer).", "verb", "code"),
+		plans:            count("plans_total", "Plans that came to their end, by status: done, not_found, error.", "status"),
 		systemRequests:   count("system_requests_total", "Requests to the systems of HOMING_SYSTEMS by name and result: ok, error.", "system", "result"),
 		brokerSeconds:    took("broker_request_duration_seconds", "Latency of the broker.", "verb"),
 		kubeRequests:     count("kubernetes_requests_total", "Requests to the API server by verb, kind and status code (0: no answer).", "verb", "kind", "code"),

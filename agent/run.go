@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"github.com/hlo-agent/hlo-agent/agent/plans"
 	"github.com/hlo-agent/hlo-agent/allocation/kafka"
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -33,13 +34,14 @@ type service struct {
 	*reconciler
 	keeper   *ngsild.Keeper
 	receiver *ngsild.Receiver
+	gate     *gate           // before what others may ask
+	plans    *plans.Book     // nil: there is no plan API
 	consumer *kafka.Consumer // of allocation messages; nil: none are read
 	health   *health
 	ask      chan struct{} // a resync is wanted now
 	relook   chan struct{} // the subscriptions are to be looked at now, and a resync is wanted
 	texts    ruleTexts     // what the first rules were made of
 	worked   chan struct{} // closed when the last worker has ended
-	gate     *gate         // before what others may ask
 	degraded atomic.Bool   // a subscription cannot be repaired for now
 	// subscribed is what the broker was last seen to send as it should.
 	subscribed atomic.Pointer[followed]
@@ -113,6 +115,10 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			cancel()
 			return errors.Join(err, group.Wait())
 		}
+		if s.plans, err = s.newPlans(); err != nil {
+			cancel()
+			return errors.Join(err, group.Wait())
+		}
 		s.watchState(reg, h.lastResync, s.messageLag)
 		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterText, s.guard.state })
 		s.start(ctx, inner, &group, public)
@@ -151,6 +157,7 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.Handle("/notify", s.receiver)
 	s.serveAllocations(router, s.gate)
+	s.servePlans(router)
 	group.Go(func() error { return public.Serve(inner, router) })
 	group.Go(func() error { return s.receiver.Run(inner) })
 	group.Go(func() error { return s.clusters.Run(inner) })
@@ -169,6 +176,9 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		}
 		if s.homer != nil {
 			all.Go(func() error { return s.homer.run(ctx) })
+		}
+		if s.plans != nil {
+			all.Go(func() error { return s.plans.Run(ctx) })
 		}
 		return all.Wait()
 	})
