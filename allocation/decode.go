@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	kjson "sigs.k8s.io/json"
+
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
@@ -119,8 +121,8 @@ func decode(body []byte, schemas map[Form]string) (Request, error) {
 		Component *component       `json:"service_component"`
 		Network   *json.RawMessage `json:"scomponent_network_conf"`
 	}
-	if err := json.Unmarshal(body, &b); err != nil {
-		return Request{Form: form}, Faults{{Rule: notJSON(err)}} // names that differ in case only, beside one another
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &b); err != nil {
+		return Request{Form: form}, Faults{{Rule: notJSON(err)}} // the schema has seen to all but extremes
 	}
 	c := &b.component
 	if form == Newer {
@@ -131,7 +133,7 @@ func decode(body []byte, schemas map[Form]string) (Request, error) {
 		_, r.networkSaid = object["scomponent_network_conf"]
 		if b.Network != nil {
 			var n network
-			if err := json.Unmarshal(*b.Network, &n); err != nil {
+			if err := kjson.UnmarshalCaseSensitivePreserveInts(*b.Network, &n); err != nil {
 				return r, Faults{{Path: "/scomponent_network_conf", Rule: notJSON(err)}}
 			}
 			r.Network = n.network()
@@ -207,10 +209,10 @@ func (p *pairs) UnmarshalJSON(text []byte) error {
 	}
 	var byKey map[string]scalar
 	if text[0] == '[' {
-		if err := json.Unmarshal(text, &list); err != nil {
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &list); err != nil {
 			return err
 		}
-	} else if err := json.Unmarshal(text, &byKey); err != nil {
+	} else if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &byKey); err != nil {
 		return err
 	}
 	*p = nil
@@ -232,7 +234,7 @@ type scalar string
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *scalar) UnmarshalJSON(text []byte) error {
 	if text[0] == '"' {
-		return json.Unmarshal(text, (*string)(s))
+		return kjson.UnmarshalCaseSensitivePreserveInts(text, (*string)(s))
 	}
 	if *s = scalar(text); *s == "null" {
 		*s = ""
@@ -246,13 +248,13 @@ type element struct{ ID, Hostname string }
 // UnmarshalJSON implements json.Unmarshaler.
 func (e *element) UnmarshalJSON(text []byte) error {
 	if text[0] == '"' {
-		return json.Unmarshal(text, &e.ID)
+		return kjson.UnmarshalCaseSensitivePreserveInts(text, &e.ID)
 	}
 	var object struct {
 		ID       string `json:"id"`
 		Hostname string `json:"hostname"`
 	}
-	err := json.Unmarshal(text, &object)
+	err := kjson.UnmarshalCaseSensitivePreserveInts(text, &object)
 	e.ID, e.Hostname = object.ID, object.Hostname
 	return err
 }
@@ -269,7 +271,7 @@ func (p *ports) UnmarshalJSON(text []byte) error {
 		Number   json.Number `json:"number"` // 80.0 is a whole number too
 		Protocol string      `json:"protocol"`
 	}
-	if err := json.Unmarshal(text, &list); err != nil {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &list); err != nil {
 		return err
 	}
 	*p = nil

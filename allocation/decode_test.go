@@ -87,6 +87,21 @@ func TestDecodeKeepsScalarsAsWritten(t *testing.T) {
 	}
 }
 
+// Names that differ from ours in case are others' names, as the schema has it.
+func TestDecodeMindsCase(t *testing.T) {
+	t.Parallel()
+	r, err := allocation.Decode([]byte(`{"id":"urn:c","ID":"no id","image":"i","IMAGE":"","infrastructure_element":"urn:e","Infrastructure_Element":["x"],
+		"ports":[{"number":80,"Number":0}],"envVars":{"ID":"1","id":"2"},"CliArgs":"x"}`), service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := allocation.Allocation{Component: "urn:c", Service: service, Image: "i", Element: "urn:e", Ports: []allocation.Port{{Number: 80}},
+		EnvVars: []allocation.Pair{{Key: "ID", Value: "1"}, {Key: "id", Value: "2"}}}
+	if diff := cmp.Diff(want, r.Allocation); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // secret stands in bodies at every place where a value could be quoted from.
 const secret = "s3cret-VALUE"
 
