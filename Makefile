@@ -3,7 +3,7 @@
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w'
 RACE := $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo -race)
 
-.PHONY: help build sandbox test check lint bench messages clean
+.PHONY: help build sandbox test check lint bench messages fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: build ## the speed of the agent beside bare client-go; N=2000
 messages: ## allocation messages while the agent is killed at random; KILLS=200
 	go run ./cmd/hlo-sandbox assets >/dev/null
 	go test ./sandbox/faults -run TestMessagesSurviveKills -v -timeout 60m -kills $(or $(KILLS),200)
+
+fuzz: ## every fuzz target one after the other, FUZZTIME=30s each; the last line counts
+	@FUZZTIME=$(or $(FUZZTIME),30s) .ci/fuzz
 
 clean: ## remove what build made
 	rm -rf bin

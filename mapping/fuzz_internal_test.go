@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -40,61 +39,64 @@ const fuzzWorld = `[{"id":"urn:c","type":"ServiceComponent","infrastructureEleme
 // FuzzExpression puts any text where an expression may be: as a let, a condition, a whole value, in a text, and in
 // status rules. What loads renders the same twice, and by the interpreter.
 func FuzzExpression(f *testing.F) {
-	for _, seed := range []string{
+	for i, seed := range []string{
 		"component.n + 1", "ports.map(p, p.?number)", `when(has(component.n), text(component.list[0]))`, "component.?object.?a.orValue({})",
 		"enum(element.?containerTechnology).or(enum(orchestrator.?x)).orValue('').lowerAscii()", "items(component.list).map(x, x + '!').join(',')",
 		"cel.bind(x, component.n, x * x)", "pairs(component.envVars)", "json(component.object)", "{'a': ports, ?'b': component.?no}",
 		"object.condition('Ready').status", "lists.range(99999)", "[1,2].map(x, [3,4].map(y, x*y))", "optional.none()", "1/0", "'x'.replace('', 'yy')",
 		"ports.filter(p, has(p.number)).map(p, p.id + show(p.portNumber))", "integer(component.n) in [5, 6]", "base64.encode(b'x')", "math.greatest(1, component.n)",
 	} {
-		f.Add(seed)
+		f.Add(seed, uint8(i))
 	}
 	in, ok := decoded(fuzzWorld)
 	if !ok {
 		f.Fatal("no component")
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		quoted, err := json.Marshal(text)
-		if err != nil || !utf8.ValidString(text) {
+	places := []string{"LET", "WHEN", "WHOLE", "TEXT", "STATUS", "MESSAGE"}
+	f.Fuzz(func(t *testing.T, text string, place uint8) {
+		where := places[int(place)%len(places)]
+		set, err := Load(Source{Name: "f", Data: []byte(mappingWith(text, where, places))})
+		var problems Problems
+		if err != nil {
+			if !errors.As(err, &problems) || len(problems) == 0 {
+				t.Fatalf("%s: no problem named: %v", where, err)
+			}
 			return
 		}
-		inText, _ := json.Marshal("a ${" + text + "} b") // a string
-		whole, _ := json.Marshal("${" + text + "}")
-		source := `{apiVersion: hlo-agent.github.io/v1alpha1, kind: Mapping, metadata: {name: f}, spec: {let: {v: LET}, when: [WHEN], objects: [
-		  {object: {apiVersion: v1, kind: X, metadata: {name: x}, spec: {a: WHOLE, b: TEXT}}, status: {let: {s: STATUS}, rules: [{phase: Running, message: MESSAGE}]}}]}}`
-		for _, where := range []string{"LET", "WHEN", "WHOLE", "TEXT", "STATUS", "MESSAGE"} {
-			filled := source
-			for _, place := range []string{"LET", "WHEN", "WHOLE", "TEXT", "STATUS", "MESSAGE"} {
-				with := "'true'"
-				if place == where {
-					with = map[string]string{"LET": string(quoted), "WHEN": string(quoted), "WHOLE": string(whole), "TEXT": string(inText), "STATUS": string(quoted), "MESSAGE": string(whole)}[place]
-				}
-				filled = strings.Replace(filled, place, with, 1)
-			}
-			set, err := Load(Source{Name: "f", Data: []byte(filled)})
-			if err != nil {
-				var problems Problems
-				if !errors.As(err, &problems) || len(problems) == 0 {
-					t.Fatalf("%s: no problem named: %v", where, err)
-				}
-				continue
-			}
-			first, err := set.Render(in, "default")
-			again, err2 := set.Render(in, "default")
-			if first.Hash != again.Hash || (err == nil) != (err2 == nil) {
-				t.Fatalf("%s: not deterministic: %v, %v", where, err, err2)
-			}
-			for _, m := range set.mappings {
-				m.eachExpression(func(x *expression) {
-					if plain, shortcut := outcome(x, &in, m.lets, false), outcome(x, &in, m.lets, true); plain != shortcut && !exhausted(plain) {
-						t.Errorf("%s ${%s}: interpreted %s, by the shortcut %s", where, x.source, plain, shortcut)
-					}
-				})
-			}
-			checkState(t, set, &unstructured.Unstructured{Object: map[string]any{
-				"apiVersion": "v1", "kind": "X", "metadata": map[string]any{"name": "x"}, "status": map[string]any{"phase": "Running", "n": int64(1)}}})
+		first, err := set.Render(in, "default")
+		again, err2 := set.Render(in, "default")
+		if first.Hash != again.Hash || (err == nil) != (err2 == nil) {
+			t.Fatalf("%s: not deterministic: %v, %v", where, err, err2)
 		}
+		for _, m := range set.mappings {
+			m.eachExpression(func(x *expression) {
+				if plain, shortcut := outcome(x, &in, m.lets, false), outcome(x, &in, m.lets, true); plain != shortcut && !exhausted(plain) {
+					t.Errorf("%s ${%s}: interpreted %s, by the shortcut %s", where, x.source, plain, shortcut)
+				}
+			})
+		}
+		checkState(t, set, &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "X", "metadata": map[string]any{"name": "x"}, "status": map[string]any{"phase": "Running", "n": int64(1)}}})
 	})
+}
+
+// mappingWith is a mapping with an expression in one of some places.
+func mappingWith(text, where string, places []string) string {
+	written := func(text string) string { return strings.TrimSpace(jsonOf(text)) }
+	source := `{apiVersion: hlo-agent.github.io/v1alpha1, kind: Mapping, metadata: {name: f}, spec: {let: {v: LET}, when: [WHEN], objects: [
+	  {object: {apiVersion: v1, kind: X, metadata: {name: x}, spec: {a: WHOLE, b: TEXT}}, status: {let: {s: STATUS}, rules: [{phase: Running, message: MESSAGE}]}}]}}`
+	var pairs []string
+	for _, place := range places {
+		with := "'true'"
+		if place == where {
+			with = map[string]string{
+				"LET": written(text), "WHEN": written(text), "STATUS": written(text),
+				"WHOLE": written("${" + text + "}"), "MESSAGE": written("${" + text + "}"), "TEXT": written("a ${" + text + "} b"),
+			}[place]
+		}
+		pairs = append(pairs, place, with)
+	}
+	return strings.NewReplacer(pairs...).Replace(source)
 }
 
 // exhausted: what is computed without counting has no such limit.
