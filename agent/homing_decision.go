@@ -23,8 +23,8 @@ const (
 type decision struct {
 	asked   ask
 	element ngsild.EntityID
-	at      time.Time
 	value   map[string]any // of homingDecision
+	until   time.Time      // when the figures that it relies on are too old
 
 	outdated bool // something that decides was changed since
 }
@@ -36,7 +36,7 @@ const longest = 1000
 // Like every value that is written it is flat, and all keys are always there.
 func newDecision(a ask, demand string, r homing.Result, own bool, at time.Time) decision {
 	best := r.Recommendations[0]
-	d := decision{asked: a, element: ngsild.EntityID(best.Assignment[demand]), at: at}
+	d := decision{asked: a, element: ngsild.EntityID(best.Assignment[demand])}
 	d.value = map[string]any{
 		"element": string(d.element), "previous": string(a.from), "cause": string(a.cause), "decidedAt": at.UTC().Format(time.RFC3339),
 		"template": map[bool]string{true: "service", false: "generated"}[own], "components": int64(len(best.Assignment)),
@@ -176,12 +176,16 @@ func (r *reconciler) writeDecision(ctx context.Context, p *pass, d *decision) er
 }
 
 // decisionWritten takes what was written as done, so that its echo is a no-op.
+// Whatever was heard meanwhile, the room counts as taken from now on; whether
+// that is still true, the next pass reads.
 func (r *reconciler) decisionWritten(p *pass, attrs map[string]any) {
 	p.entity = applied(p.entity, attrs)
 	texts := written(attrs)
 	r.tracker.update(p.id, func(rec *record) {
 		if rec.version == p.version {
 			rec.entity = pack(p.entity)
+		} else {
+			rec.entity, rec.doubt = pack(applied(unpack(rec.entity), attrs)), true
 		}
 		wrote := maps.Clone(rec.wrote)
 		if wrote == nil {

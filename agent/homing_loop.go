@@ -17,7 +17,7 @@ const (
 	gatherQuiet = 500 * time.Millisecond // a service is solved when nothing more of it has come for so long,
 	gatherMost  = 5 * time.Second        // or so long after the first
 	solveTime   = 10 * time.Second       // the solver stops then with the best that it has
-	decisionAge = 30 * time.Second       // a choice that could not be written by then is made anew
+	figuresAge  = 30 * time.Second       // a choice that relies on older figures is made anew
 
 	retryMost   = 5 * time.Minute  // what did not fit is tried again so often, and earlier
 	retryFirst  = 20 * time.Second // where a figure got better
@@ -125,7 +125,7 @@ func (h *homer) consult(a ask) (*decision, *answer) {
 		h.gather(s, a.id)
 	}
 	switch d, ok := s.decisions[a.id]; {
-	case ok && !d.outdated && h.now().Sub(d.at) < decisionAge:
+	case ok && !d.outdated && h.now().Before(d.until):
 		return &d, beingChosen
 	case ok:
 		h.gather(s, a.id)
@@ -279,8 +279,8 @@ func (s *waiting) due() time.Time {
 		}
 	}
 	for _, d := range s.decisions {
-		if old := d.at.Add(decisionAge); !at.IsZero() && at.Before(old) {
-			at = old
+		if !at.IsZero() && at.Before(d.until) {
+			at = d.until
 		}
 	}
 	return at
@@ -327,6 +327,20 @@ func (h *homer) waitingComponents() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.of)
+}
+
+// refusedComponents counts those for which no element was found.
+func (h *homer) refusedComponents() int {
+	if h == nil {
+		return 0
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, s := range h.services {
+		n += len(s.refusals)
+	}
+	return n
 }
 
 // inventoryAge is how old the figures are; -1 s while there are none.

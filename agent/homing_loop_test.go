@@ -281,7 +281,7 @@ func TestHomerForgetsOldChoices(t *testing.T) {
 		}
 		tr.world.element("e1", 10)
 		tr.world.element("e2", 900)
-		after(decisionAge)
+		after(figuresAge)
 		if d, said := tr.consult(wish("s", "c")); d != nil || !said.pending {
 			t.Fatalf("an old choice: %+v", d)
 		}

@@ -98,6 +98,7 @@ func (h *homer) keep(service ngsild.EntityID, q question, v verdict) []ngsild.En
 			continue
 		}
 		if d, ok := v.decisions[id]; ok {
+			d.until = h.readAt.Add(figuresAge)
 			s.decisions[id] = d
 		}
 		news = append(news, id)

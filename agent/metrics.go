@@ -124,6 +124,7 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 		return float64(n)
 	})
 	gauge("homing_waiting_components", "Components that want an element chosen.", func() float64 { return float64(r.homer.waitingComponents()) })
+	gauge("homing_refused_components", "Components that no element was found for, or whose template or requirements are refused.", func() float64 { return float64(r.homer.refusedComponents()) })
 	gauge("homing_inventory_age_seconds", "Age of the elements' figures (-1 while there are none).", func() float64 { return r.homer.inventoryAge().Seconds() })
 	reg.MustRegister(phases{r.tracker, prometheus.NewDesc("hlo_agent_components", "Components by phase.", []string{"phase"}, nil)})
 }
