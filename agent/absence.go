@@ -125,19 +125,20 @@ func (g *guard) state() string {
 // deleteAbsent deletes the objects of an entity that is said to be gone, after
 // the broker has proved it and within what the guard admits.
 func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
-	live := brokerOrigin(p.live)
-	if len(live) == 0 {
+	live, away := brokerOrigin(p.live), r.heldElsewhere(p.id)
+	if len(live) == 0 && away == 0 {
 		r.guard.returned(p.id)
 		r.links.release(p.id)
+		r.forgetElsewhere(p.id)
 		if len(p.live) == 0 {
 			r.tracker.forget(p.id)
 		}
 		return nil
 	}
-	if live = r.guard.left(live); len(live) == 0 || r.cfg.SyncPolicy != syncAll {
+	if live = r.guard.left(live); len(live) == 0 && away == 0 || r.cfg.SyncPolicy != syncAll {
 		return nil
 	}
-	if !r.guard.admit(p.id, len(live)) {
+	if !r.guard.admit(p.id, len(live)+away) {
 		p.wake(time.Minute)
 		return nil
 	}
@@ -154,6 +155,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 	if err := r.letGo(ctx, p, live, false); err != nil {
 		return err
 	}
+	r.dropEverywhere(p.id)
 	if !r.cfg.DryRun {
 		r.log.Info("deleted the objects of an entity that is gone", "entity", p.id, "objects", len(live))
 		r.guard.deleted(p.id, uids(live)...)

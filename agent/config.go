@@ -68,7 +68,13 @@ type Config struct {
 	HomingGrace time.Duration `env:"HOMING_GRACE,default=1m" help:"an element that is gone, not ready or silent for so long is left"`
 	HomingStale time.Duration `env:"HOMING_STALE,default=2m" help:"an element is silent when its newest observedAt is older; 0: never"`
 
-	HomingSystems     string   `env:"HOMING_SYSTEMS" help:"file that names the systems outside that homing asks: VIM and service controllers, providers of licences and network links; see docs/homing.md"`
+	HomingSystems string `env:"HOMING_SYSTEMS" help:"file that names the systems outside that homing asks: VIM and service controllers, providers of licences and network links; see docs/homing.md"`
+	PeerCAFile    string `env:"HLO_CA_FILE" help:"PEM file with the roots that sign the certificates of other domains and of the shim"`
+	PeerTokenURL  string `env:"HLO_OAUTH_TOKEN_URL" help:"token endpoint for the client credentials that other domains ask for; default: the shim is asked, if there is one"`
+	PeerClientID  string `env:"HLO_OAUTH_CLIENT_ID" help:"client id for it"`
+	PeerSecret    Secret `env:"HLO_OAUTH_CLIENT_SECRET" help:"client secret for it"`
+	ShimURL       string `env:"SHIM_URL" help:"the helper that gives tokens for other domains, and subnets and a server for overlay networks"`
+
 	KafkaServers      []string `env:"BOOTSTRAP_SERVERS" help:"servers of Kafka or Redpanda, host:port with commas, that allocation messages come from; default: none do"`
 	KafkaGroup        string   `env:"GROUP_ID,default=hlo-agent" help:"consumer group"`
 	KafkaTopic        string   `env:"CONSUMER_TOPIC,default=allocator2deployment" help:"topic of the messages"`
@@ -209,6 +215,7 @@ func (c *Config) Validate() error {
 		bad("HOMING_STALE", "%v must not be negative", c.HomingStale)
 	}
 	c.validateKafka(bad)
+	c.validateNeighbours(bad)
 	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {
 		bad("PRUNE_MAX_PERCENT", "%d must be from 0 to 100", c.PruneMaxPercent)
 	}

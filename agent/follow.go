@@ -15,11 +15,11 @@ type followed struct{ of map[string][]string }
 // follow is what the loop itself reads of linked entities, and what the mappings do.
 func follow(set *mapping.Set) *followed {
 	f := map[string][]string{
-		typeElement:            {"domain", "lowLevelOrchestrator", attrElementStatus},
-		"LowLevelOrchestrator": {"domain"},
-		"NetworkPort":          {},
-		typeService:            {"domainHandler", attrAction, attrTemplate},
-		typeDomain:             {"isEntrypoint"},
+		typeElement:            {"domain", "lowLevelOrchestrator", attrElementStatus, "hostname", "containerTechnology"},
+		"LowLevelOrchestrator": {"domain", "orchestrationType"},
+		"NetworkPort":          {"portNumber", "portProtocol"},
+		typeService:            {"domainHandler", attrAction, attrTemplate, attrOverlay},
+		typeDomain:             {"isEntrypoint", "publicUrl", "publicKey"},
 	}
 	read := set.Attributes()
 	for role, typ := range map[string]string{"element": typeElement, "orchestrator": "LowLevelOrchestrator",

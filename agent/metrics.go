@@ -38,6 +38,7 @@ type metrics struct {
 	apiRequests      *prometheus.CounterVec
 	apiSeconds       *prometheus.HistogramVec
 	apiRefused       *prometheus.CounterVec
+	handovers        *prometheus.CounterVec
 	messages         *prometheus.CounterVec
 	homingDecisions  *prometheus.CounterVec
 	homingSeconds    prometheus.Histogram
@@ -88,6 +89,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		apiRequests:      count("api_requests_total", "Requests of callers that were let in, by operation and status code.", "operation", "code"),
 		apiSeconds:       took("api_request_duration_seconds", "Time to answer them.", "operation"),
 		apiRefused:       count("api_refused_total", "Requests that were not let in: closed, unauthenticated, forbidden, rate, size, unavailable.", "reason"),
+		handovers:        count("handovers_total", "Requests to other domains by what came of them: accepted, removed, absent, refused, unreachable.", "result"),
 		messages:         count("messages_total", "Allocations in messages by result: carried, refused (they are in the dead-letter topic), retried; and messages that are unreadable.", "result"),
 		homingDecisions:  count("homing_decisions_total", "Services solved by result (chosen, none, invalid, missing, timeout), and choices of elements by what became of them (placed, moved, outdated).", "result"),
 		homingSeconds:    took("homing_duration_seconds", "Time to solve one service.").WithLabelValues().(prometheus.Histogram),
@@ -105,6 +107,12 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 			return -1
 		}
 		return r.now().Sub(at).Seconds()
+	})
+	gauge("silent_domains", "Other domains that are not asked now since they do not answer.", func() float64 {
+		if r.neighbours == nil {
+			return 0
+		}
+		return float64(r.neighbours.silent())
 	})
 	gauge("message_lag", "Allocation messages that are known and not done with.", messageLag)
 	gauge("kubernetes_healthy", "1 while every kind that the cluster has can be followed.", func() float64 {

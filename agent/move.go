@@ -25,7 +25,7 @@ func (r *reconciler) moveOf(p *pass, main *llo.Live) move {
 				return move{from: from, at: r.now()}
 			}
 		}
-		return move{}
+		return r.moveFromElsewhere(p)
 	}
 	under := movingFrom(main)
 	switch on := string(elementOf(main)); {
@@ -47,7 +47,7 @@ func (r *reconciler) moveOf(p *pass, main *llo.Live) move {
 // that very object, made of what is wanted now, runs, and the old one is gone.
 func (r *reconciler) arrived(p *pass, main *llo.Live) bool {
 	said := reported(&p.entity)
-	return said.UID == string(main.UID) && said.InputHash == p.objects.Hash && !p.othersLeft() &&
+	return r.leftBehind(p, movingFrom(main).from) && said.UID == string(main.UID) && said.InputHash == p.objects.Hash && !p.othersLeft() &&
 		(said.Phase == mapping.Running || said.Phase == mapping.Succeeded) &&
 		orderOf(p.entity.Enum(attrStatus)) == none
 }
@@ -84,6 +84,9 @@ func (r *reconciler) settle(ctx context.Context, p *pass) error {
 		}
 	}
 	if err := r.letGo(ctx, p, old, false); err != nil {
+		return err
+	}
+	if err := r.settleElsewhere(ctx, p); err != nil {
 		return err
 	}
 	if main := p.main(); main != nil && movingFrom(main).from != "" && p.runs && len(old) == 0 && r.arrived(p, main) {

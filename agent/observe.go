@@ -16,6 +16,9 @@ func (r *reconciler) observe(p *pass) {
 	switch p.want {
 	case elsewhere, gone:
 		return
+	case handover:
+		r.observeHandOver(p)
+		return
 	case remove:
 		r.observeRemoval(p)
 		return
@@ -66,6 +69,11 @@ func (r *reconciler) observe(p *pass) {
 // observeRemoval reports an ordered removal: Finished only when nothing is left.
 func (r *reconciler) observeRemoval(p *pass) {
 	p.live = r.clusters.ByEntity(string(p.id))
+	if len(p.live) == 0 && p.away {
+		p.status = &status{Phase: mapping.Removing, Reason: reasonRemoving, Message: "ordered away; waiting until no other domain has it",
+			componentStatus: string(removing)}
+		return
+	}
 	if len(p.live) == 0 {
 		p.status = &status{}
 		p.status.Reason, p.status.Message = reasonRemoved, "ordered away; the object is gone"

@@ -31,6 +31,9 @@ type Outside struct {
 	// Systems carries what is sent to the systems that homing asks. If nil, each
 	// has a transport with its own roots.
 	Systems http.RoundTripper
+	// Peers carries what is sent to other domains and to the shim, below the layer
+	// that adds tokens. If nil, a transport with the configured roots is made.
+	Peers http.RoundTripper
 	// Kubernetes says how to reach the cluster of a kubeconfig file; an empty name
 	// is the cluster that the agent runs in. The answer belongs to the caller.
 	Kubernetes func(kubeconfig string) (*rest.Config, error)

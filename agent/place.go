@@ -18,6 +18,7 @@ const (
 	ended     want = "ended"     // Finished: its object stays as it is
 	remove    want = "remove"    // ordered away, and ours
 	unplaced  want = "unplaced"  // no element; ours to report on
+	handover  want = "handover"  // on another domain's element, and ours to see to it that it runs there
 	elsewhere want = "elsewhere" // another domain's, or another agent's: nothing is written
 	gone      want = "gone"      // proved to be in the broker no more
 )
@@ -113,6 +114,8 @@ func (r *reconciler) placeOrdered(ctx context.Context, of *pass) (placement, err
 	switch {
 	case !placed && !r.handles(in.Service):
 		p.want = elsewhere
+	case placed && in.Element != nil && !r.domains.ours(firstLink(in.Element, "domain")) && r.handsOver(&in):
+		p.want = handover
 	case placed && in.Element != nil && !r.domains.ours(firstLink(in.Element, "domain")):
 		p.want = elsewhere
 	case placed && in.Element == nil && !r.domains.all && !r.handles(in.Service):

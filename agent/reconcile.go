@@ -30,12 +30,14 @@ type reconciler struct {
 	homer    *homer // nil: somebody else chooses elements
 	systems  *systems.Set
 	desk     *desk // what others asked for
-	queue    *queue
-	metrics  *metrics
-	log      *slog.Logger
-	now      func() time.Time
-	rand     io.Reader
-	working  atomic.Bool // the workers have begun
+
+	neighbours *neighbours // what we asked others for
+	queue      *queue
+	metrics    *metrics
+	log        *slog.Logger
+	now        func() time.Time
+	rand       io.Reader
+	working    atomic.Bool // the workers have begun
 }
 
 // pass is one entity on its way through the steps below. Each step reads what
@@ -43,17 +45,20 @@ type reconciler struct {
 type pass struct {
 	view
 	placement
-	rules   *rules // the ones that this pass works with from its beginning to its end
-	cluster string // where its objects belong
-	objects mapping.Rendered
-	live    []*llo.Live // ours for this entity, as the cluster last said
-	problem *problem    // why objects could not be rendered or applied
-	status  *status     // what deploymentStatus shall say; nil: nothing is written
-	runs    bool        // the object that was observed does its work
-	homing  *answer     // what is to be said while no element is chosen; nil: none is wanted
-	paused  bool        // an operator has stopped the orchestration of this component
-	held    bool        // SYNC_POLICY forbids what would have to be done
-	again   time.Duration
+	rules    *rules // the ones that this pass works with from its beginning to its end
+	cluster  string // where its objects belong
+	objects  mapping.Rendered
+	live     []*llo.Live     // ours for this entity, as the cluster last said
+	problem  *problem        // why objects could not be rendered or applied
+	status   *status         // what deploymentStatus shall say; nil: nothing is written
+	runs     bool            // the object that was observed does its work
+	homing   *answer         // what is to be said while no element is chosen; nil: none is wanted
+	paused   bool            // an operator has stopped the orchestration of this component
+	peer     *copied         // how another domain stands to it; nil: none was asked
+	takeBack ngsild.EntityID // a move to another domain that did not arrive ends here
+	away     bool            // another domain may still have it, though it shall not
+	held     bool            // SYNC_POLICY forbids what would have to be done
+	again    time.Duration
 
 	// Of a component that others asked for; see allocated.go.
 	errand    *errand                // to be carried out now
@@ -103,6 +108,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	if err := r.report(ctx, p); err != nil {
 		return 0, err
 	}
+	r.saidOfPeer(p)
 	err = r.settle(ctx, p)
 	r.end(p)
 	return p.again, err
@@ -189,7 +195,12 @@ func (r *reconciler) apply(ctx context.Context, p *pass) error {
 	switch p.want {
 	case elsewhere:
 		return r.deleteMovedAway(ctx, p)
+	case handover:
+		return r.handOver(ctx, p)
 	case remove:
+		if err := r.removeElsewhere(ctx, p); err != nil {
+			return err
+		}
 		return r.letGo(ctx, p, p.live, false)
 	case wanted:
 		if p.problem != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hlo-agent/hlo-agent/agent/plans"
 	"github.com/hlo-agent/hlo-agent/allocation/kafka"
+	"github.com/hlo-agent/hlo-agent/allocation/peer"
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -98,6 +99,11 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if cfg.Homing == homingAuto {
 		s.homer = newHomer(s.reconciler)
 	}
+	peers, err := o.peerTransport(ctx, &cfg)
+	if err != nil {
+		return err
+	}
+	s.neighbours = newNeighbours(peer.NewClient(peers), s.reconciler)
 	s.guard = newGuard(&cfg, s.prunable, s.now, log)
 
 	// Everything but the signal's context: a stop is a sequence, not a cut.
@@ -171,6 +177,7 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		all.Go(func() error { return s.work(inner, s.cfg.Workers) })
 		all.Go(func() error { return s.keepTrue(ctx) })
 		all.Go(func() error { return s.keepLoaded(ctx, s.rulesReload(s.texts)) })
+		all.Go(func() error { return s.neighbours.run(inner) })
 		if s.consumer != nil {
 			all.Go(func() error { return s.consumer.Run(ctx) })
 		}

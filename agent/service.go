@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	attrAction = "actionType"
+	attrAction  = "actionType"
+	attrOverlay = "hasOverlay"
 
 	// serviceDelay gathers the components of a service that report together.
 	serviceDelay = 500 * time.Millisecond

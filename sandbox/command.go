@@ -63,6 +63,7 @@ func brokerCommand(log *slog.Logger) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:1026", "address to listen on")
 	cmd.Flags().BoolVar(&options.ArrayReduction, "array-reduction", false, "store a list of one as its item, as Orion-LD does without -noArrayReduction")
+	cmd.Flags().StringSliceVar(&options.Peers, "peer", nil, "another broker that holds what this one does not, http://host:port")
 	cmd.Flags().BoolVar(&options.Distributed, "distributed", false, "answer as a broker with -brokerId and -forwarding")
 	cmd.Flags().BoolVar(&options.MultiTenant, "multiservice", false, "accept tenants")
 	cmd.Flags().StringVar(&options.StateFile, "state", "", "file that keeps entities and subscriptions over restarts")

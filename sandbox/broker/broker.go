@@ -23,6 +23,9 @@ type Options struct {
 	Distributed bool
 	// MultiTenant is -multiservice; without it every tenant header is refused.
 	MultiTenant bool
+	// Peers are base URLs of brokers that are asked for what this one does not hold,
+	// as with registrations of other domains' brokers.
+	Peers []string
 	// Contexts are the JSON-LD contexts that the broker holds beside the core
 	// context: URL → term → URI. Any other is LdContextNotAvailable.
 	Contexts map[string]map[string]string

@@ -24,7 +24,7 @@ func (b *Broker) Serve(ctx context.Context, l net.Listener) error {
 		return errors.Join(err, l.Close())
 	}
 	server := &http.Server{
-		Handler:           b,
+		Handler:           federate(b, b.options.Peers),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		IdleTimeout:       120 * time.Second,

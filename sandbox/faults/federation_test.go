@@ -1,0 +1,204 @@
+package faults_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hlo-agent/hlo-agent/sandbox/faults"
+	"github.com/hlo-agent/hlo-agent/sandbox/kube/kubetest"
+)
+
+// federation is two whole domains: Alpha, which handles the service, and Beta,
+// each with a broker, a namespace and an agent. Each broker asks the other one
+// for what it does not hold.
+type federation struct {
+	alpha, beta *rig
+	toBeta      *faults.Proxy // what Alpha asks of Beta
+}
+
+func federate(t *testing.T, env map[string]string) *federation {
+	t.Helper()
+	server := cluster.Server(t)
+	a, b := &brokerProcess{t: t, address: freeAddress(t)}, &brokerProcess{t: t, address: freeAddress(t)}
+	a.args, b.args = []string{"--peer", b.url()}, []string{"--peer", a.url()}
+	a.start()
+	b.start()
+	f := &federation{}
+	f.alpha = newRigAt(t, server, kubetest.Namespace(t, server), a, "Alpha", env)
+	f.beta = newRigAt(t, server, kubetest.Namespace(t, server), b, "Beta", env)
+	f.beta.env["API_AUTH"] = "off"
+	f.toBeta = f.alpha.proxy("http://"+f.beta.listen, nil)
+	far := domain("Beta", false)
+	far["publicUrl"] = prop(f.toBeta.URL())
+	b.create(far, lowLevel("Beta", "Kubernetes"), element(b1, "Kubernetes"))
+	a.create(world()...)
+	f.beta.start()
+	f.alpha.start()
+	return f
+}
+
+// only checks that a component runs in one domain and is nowhere else.
+func (f *federation) only(here, there *rig, name string) {
+	here.t.Helper()
+	here.await(onK8s, name, "is there", func(*unstructured.Unstructured) error { return nil })
+	there.gone(onK8s, name)
+	f.alpha.says(componentID(name), "Running", "")
+	eventually(here.t, name+" is reported where it runs", func() error {
+		return differ("uid", f.alpha.report(componentID(name)).UID, string(here.exists(name).GetUID()))
+	})
+}
+
+// Placed in another domain, moved home on Overload, moved there again, removed:
+// at each end exactly one copy runs, and at the last one none.
+func TestComponentThroughTwoDomains(t *testing.T) {
+	t.Parallel()
+	f := federate(t, nil)
+	f.alpha.orchestrate()
+	f.beta.orchestrate()
+	f.alpha.create(component("web", object{"infrastructureElement": rel(b1)}))
+	f.only(f.beta, f.alpha, "web")
+	if word := f.alpha.report(componentID("web")).Word; word != "Running" {
+		t.Errorf("the word is %s", word)
+	}
+
+	f.alpha.patch(componentID("web"), object{"containerImage": prop(image(2))})
+	f.beta.await(onK8s, "web", "changed there", hasImage(2))
+
+	f.alpha.patch(componentID("web"), object{"serviceComponentStatus": word("Overload"), "infrastructureElement": rel(k1)})
+	f.only(f.alpha, f.beta, "web")
+	eventually(t, "the word after the move", func() error {
+		return differ("word", f.alpha.report(componentID("web")).Word, "Running")
+	})
+
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	f.only(f.beta, f.alpha, "web")
+
+	f.alpha.patch(componentID("web"), object{"serviceComponentStatus": word("Removing")})
+	f.alpha.says(componentID("web"), "Unplaced", "Removed")
+	f.beta.gone(onK8s, "web")
+	f.alpha.gone(onK8s, "web")
+	if e := f.alpha.entity(componentID("web")); e["infrastructureElement"] != nil {
+		t.Errorf("the element is still there: %v", e["infrastructureElement"])
+	}
+}
+
+// A domain that refuses is heard: its reason is the component's.
+func TestDomainRefuses(t *testing.T) {
+	t.Parallel()
+	f := federate(t, nil)
+	f.toBeta.Inject(faults.Fault{Do: faults.Answer(400, http.Header{"Content-Type": {"application/problem+json"}}, `{"title":"Not here","detail":"no room for this"}`)})
+	f.alpha.create(component("web", object{"infrastructureElement": rel(b1)}))
+	f.alpha.says(componentID("web"), "Refused", "DomainRefused")
+	if said := f.alpha.report(componentID("web")); said.Word != "Failed" || !strings.Contains(said.Message, "no room for this") {
+		t.Errorf("reported %+v", said)
+	}
+	if n := len(f.toBeta.Seen(nil)); n != 1 {
+		t.Errorf("asked %d times, want once", n)
+	}
+	f.alpha.patch(componentID("web"), object{"containerImage": prop(image(2))})
+	eventually(t, "asked again for other input", func() error { return differ("requests", len(f.toBeta.Seen(nil)), 2) })
+}
+
+// A domain that is away delays nobody; what it was to be asked is asked when
+// it is back, and done once.
+func TestDomainAway(t *testing.T) {
+	t.Parallel()
+	f := federate(t, map[string]string{"WORKERS": "2"})
+	f.alpha.orchestrate()
+	f.beta.orchestrate()
+	remove := f.toBeta.Inject(faults.Fault{Do: faults.Hang})
+	var far []string
+	for i := range 30 {
+		name := fmt.Sprint("far-", i)
+		far = append(far, name)
+		f.alpha.create(component(name, object{"infrastructureElement": rel(b1)}))
+	}
+	began := time.Now()
+	for i := range 10 {
+		f.alpha.create(component(fmt.Sprint("near-", i), nil))
+	}
+	for i := range 10 {
+		f.alpha.says(componentID(fmt.Sprint("near-", i)), "Running", "")
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("components of its own took %v", took)
+	}
+	f.toBeta.Down()
+	f.alpha.says(componentID(far[0]), "Pending", "DomainUnreachable")
+	remove()
+	must(t, f.toBeta.Up())
+	for _, name := range far {
+		f.alpha.says(componentID(name), "Running", "")
+	}
+	for _, name := range far {
+		if o := f.beta.exists(name); o.GetGeneration() != 1 {
+			t.Errorf("%s has generation %d", name, o.GetGeneration())
+		}
+	}
+}
+
+// A move to another domain that does not arrive is taken back.
+func TestMoveToAnotherDomainIsTakenBack(t *testing.T) {
+	t.Parallel()
+	f := federate(t, map[string]string{"MOVE_TIMEOUT": "3s"})
+	f.alpha.orchestrate()
+	f.alpha.create(component("web", nil))
+	f.alpha.says(componentID("web"), "Running", "")
+	was := f.alpha.exists("web").GetUID()
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)}) // nothing makes it run there
+	f.beta.exists("web")
+	f.beta.gone(onK8s, "web")
+	f.alpha.says(componentID("web"), "Running", "")
+	if o := f.alpha.exists("web"); o.GetUID() != was {
+		t.Error("the object at home was made anew")
+	}
+	if on := at(f.alpha.entity(componentID("web")), "infrastructureElement", "object"); on != k1 {
+		t.Errorf("it is placed on %v", on)
+	}
+}
+
+// The agent that handed over is killed in the middle of everything; it asks
+// again, which changes nothing where it is done.
+func TestHandOverSurvivesKills(t *testing.T) {
+	t.Parallel()
+	f := federate(t, nil)
+	f.alpha.orchestrate()
+	f.beta.orchestrate()
+	var names []string
+	for i := range 10 {
+		name := fmt.Sprint("web-", i)
+		names = append(names, name)
+		f.alpha.create(component(name, object{"infrastructureElement": rel(b1)}))
+		if i%3 == 0 {
+			f.alpha.agent.kill()
+			f.alpha.launch()
+		}
+	}
+	for _, name := range names {
+		f.only(f.beta, f.alpha, name)
+	}
+	for _, name := range names {
+		f.alpha.patch(componentID(name), object{"infrastructureElement": rel(k1)})
+	}
+	pass(t, 300*time.Millisecond)
+	f.alpha.agent.kill()
+	f.alpha.launch()
+	for _, name := range names {
+		f.only(f.alpha, f.beta, name)
+	}
+	for _, name := range names {
+		f.alpha.patch(componentID(name), object{"serviceComponentStatus": word("Removing")})
+	}
+	f.alpha.agent.kill()
+	f.alpha.launch()
+	for _, name := range names {
+		f.alpha.says(componentID(name), "Unplaced", "Removed")
+		f.alpha.gone(onK8s, name)
+		f.beta.gone(onK8s, name)
+	}
+}
