@@ -1,17 +1,95 @@
-# What a developer needs. Programs that are missing (API server, etcd) are built
-# from their Go modules on first use.
-GOFLAGS_BUILD := -trimpath -ldflags '-s -w'
+# What an operator and a developer need; `make help` lists it. Programs that are missing (API server, etcd, Helm) are
+# built from their Go modules on first use.
+
+# Where things go. Set them on the command line or in the environment.
+REGISTRY ?= registry.example.org
+IMAGE_REPOSITORY ?= hlo/hlo-agent
+CHART_REGISTRY ?= oci://$(REGISTRY)/hlo/charts
+# How `make deploy` installs: into the cluster of the current context, with the values in VALUES and CB_URL.
+NAMESPACE ?= hlo-agent
+RELEASE ?= hlo-agent
+VALUES ?=
+CB_URL ?=
+# The version is that of the git tag, or of the commit.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo v0.0.0-g$$(git rev-parse --short=12 HEAD))
+# Everything in a release bears the time of its commit, so that it is the same whenever it is built.
+CREATED ?= $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)
+
+IMAGE := $(REGISTRY)/$(IMAGE_REPOSITORY):$(VERSION)
+CHART := hlo-agent-$(VERSION:v%=%).tgz
+DIST := $(CURDIR)/dist
+HELM ?= CGO_ENABLED=0 go tool -modfile=install/helm.mod helm
+ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 && echo $$engine && break; done)
+# What a pusher needs to say to a registry without TLS: --plain-http
+PLAIN_HTTP ?=
+
+LDFLAGS := -s -w -X github.com/hlo-agent/hlo-agent/agent.version=$(VERSION)
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 RACE := $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo -race)
 
-.PHONY: help build sandbox test check lint bench messages fuzz clean
+.PHONY: help build binaries image push chart helm-upload deploy all clean-build clean-deploy clean-all manifests release \
+	sandbox test check lint bench messages fuzz dashboard clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## bin/hlo-agent and bin/hlo-sandbox
-	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/hlo-agent ./cmd/hlo-sandbox
+build: binaries ## the binaries, then the image where a container engine answers
+	@$(if $(ENGINE),$(ENGINE) build --build-arg VERSION=$(VERSION) -t $(IMAGE) .,echo "no container engine answers: no image is loaded (make image builds one without)")
 
-sandbox: build ## the whole thing on this machine; ONCE=1 ends by itself
+binaries: ## bin/hlo-agent and bin/hlo-sandbox
+	$(GO_BUILD) -o bin/ ./cmd/hlo-agent ./cmd/hlo-sandbox
+
+image: dist/linux-amd64/hlo-agent dist/linux-arm64/hlo-agent ## dist/hlo-agent-image.tar for amd64 and arm64, without a container engine
+	@go -C release run . image -name $(REGISTRY)/$(IMAGE_REPOSITORY) -version $(VERSION) -created $(CREATED) -out $(DIST)/hlo-agent-image.tar \
+		amd64=$(DIST)/linux-amd64/hlo-agent arm64=$(DIST)/linux-arm64/hlo-agent
+
+push: image ## send the image to REGISTRY/IMAGE_REPOSITORY, with the credentials of docker login
+	go -C release run . push $(PLAIN_HTTP:--%=-%) $(DIST)/hlo-agent-image.tar $(IMAGE)
+
+chart: ## dist/hlo-agent-VERSION.tgz, the packaged chart
+	@mkdir -p $(DIST)
+	$(HELM) package deploy/hlo-agent --version $(VERSION:v%=%) --app-version $(VERSION) --destination $(DIST)
+
+helm-upload: chart ## send the chart to CHART_REGISTRY
+	$(HELM) push $(DIST)/$(CHART) $(CHART_REGISTRY) $(PLAIN_HTTP)
+
+deploy: ## install or upgrade in the cluster of the current context; CB_URL=, VALUES=, NAMESPACE=
+	$(HELM) upgrade --install $(RELEASE) deploy/hlo-agent --namespace $(NAMESPACE) --create-namespace \
+		--set image.repository=$(REGISTRY)/$(IMAGE_REPOSITORY) --set-string image.tag=$(VERSION) \
+		$(if $(VALUES),--values $(VALUES)) $(if $(CB_URL),--set-string settings.CB_URL=$(CB_URL))
+
+all: build push helm-upload deploy ## build, push, helm-upload and deploy
+
+clean-build: clean ## remove what build made, the image in the container engine included
+	@$(if $(ENGINE),$(ENGINE) image rm $(IMAGE),true)
+
+clean-deploy: ## uninstall from the cluster of the current context; workloads and definitions stay
+	$(HELM) uninstall $(RELEASE) --namespace $(NAMESPACE) --ignore-not-found
+
+clean-all: clean-build clean-deploy ## both
+
+# The program for other machines.
+RELEASED := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
+PROGRAMS := $(RELEASED:%=dist/%/hlo-agent)
+.PHONY: $(PROGRAMS)
+$(PROGRAMS): dist/%/hlo-agent:
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO_BUILD) -o $@ ./cmd/hlo-agent
+
+manifests: ## deploy/manifests and what else is made from something else
+	cd install && go test . -run 'Manifests|Rights' -update
+
+release: $(PROGRAMS) image chart ## everything that a version consists of, with checksums, in dist
+	cd $(DIST) && for platform in $(RELEASED); do cp $$platform/hlo-agent hlo-agent-$(VERSION)-$$platform && \
+		go -C ../release run . sbom -version $(VERSION) -created $(CREATED) $(DIST)/$$platform/hlo-agent >hlo-agent-$(VERSION)-$$platform.cdx.json || exit 1; done
+	mv $(DIST)/hlo-agent-image.tar $(DIST)/hlo-agent-$(VERSION)-image.tar
+	sed 's|image: .*hlo-agent:.*|image: $(IMAGE)|' deploy/manifests/hlo-agent.yaml >$(DIST)/hlo-agent-$(VERSION).yaml
+	for file in deploy/crds/*.yaml; do echo ---; cat $$file; done >$(DIST)/hlo-agent-$(VERSION)-crds.yaml
+	cd $(DIST) && rm -rf $(RELEASED) SHA256SUMS && sha256sum hlo-agent-* >SHA256SUMS && cat SHA256SUMS
+
+dashboard: ## dist/dashboard.html, the dashboard's graphs of a running agent; needs prometheus
+	cd install && go test . -run Installed -pictures $(DIST)
+
+sandbox: binaries ## the whole thing on this machine; ONCE=1 ends by itself
 	bin/hlo-sandbox up $(if $(ONCE),--once)
 
 test: ## all tests, those against a real API server included
@@ -26,7 +104,7 @@ lint: ## gofmt, vet, staticcheck
 
 check: lint test ## what CI looks at first
 
-bench: build ## the speed of the agent beside bare client-go; N=2000
+bench: binaries ## the speed of the agent beside bare client-go; N=2000
 	bin/hlo-sandbox bench -n $(or $(N),2000)
 
 messages: ## allocation messages while the agent is killed at random; KILLS=200
@@ -37,4 +115,4 @@ fuzz: ## every fuzz target one after the other, FUZZTIME=30s each; the last line
 	@FUZZTIME=$(or $(FUZZTIME),30s) .ci/fuzz
 
 clean: ## remove what build made
-	rm -rf bin
+	rm -rf bin dist

@@ -166,8 +166,14 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// Version is the module's version or, in a build from a checkout, its commit.
+// version is set by the linker where a release is built.
+var version string
+
+// Version is the release's or, in a build from a checkout, its commit.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

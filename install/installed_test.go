@@ -206,11 +206,11 @@ func TestInstalled(t *testing.T) {
 	}
 	step := func(name string, run func(t *testing.T)) {
 		if !t.Failed() { // what follows would only say the same again
-			t.Run(name, run)
+			t.Run(name, func(t *testing.T) { s.t = t; run(t) })
+			s.t = t
 		}
 	}
 	step("runs what is ordered", func(t *testing.T) {
-		s.t = t
 		for id, status := range world.Expected() {
 			s.state(id, status)
 		}
@@ -225,19 +225,19 @@ func TestInstalled(t *testing.T) {
 		}
 	})
 	step("changes, restores and deletes", func(t *testing.T) {
-		s.t = t
 		s.changesAndDeletes()
 	})
 	step("with no right too few, and none too many", func(t *testing.T) {
-		s.t = t
 		agent.wasAllowedAll()
 		s.rights()
 	})
+	if *pictures != "" {
+		s.busy(time.Minute) // so that there is something to see
+	}
 	step("what the dashboard asks for is there", func(t *testing.T) {
 		prometheus.showsTheDashboard(t)
 	})
 	step("an uninstall leaves the workloads", func(t *testing.T) {
-		s.t = t
 		before := len(s.list("llo.aeros-project.eu", "v1alpha1", "servicecomponentk8s"))
 		agent.stop(syscall.SIGTERM)
 		s.helm("", "uninstall", release)
@@ -325,6 +325,29 @@ func (s *site) changesAndDeletes() {
 	eventually(s.t, "a deleted entity's objects go", func() error {
 		return differ("what is left", len(s.list("apps", "v1", "deployments"))+len(s.list("", "v1", "services"))+len(s.list("", "v1", "secrets")), 0)
 	})
+}
+
+// busy changes components for a while, in waves.
+func (s *site) busy(d time.Duration) {
+	s.t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(d)
+	for n := 0; ; n++ {
+		select {
+		case <-tick.C:
+		case <-end:
+			return
+		}
+		if n/25%2 == 1 {
+			continue
+		}
+		for id, status := range world.Expected() {
+			if status == "Running" && id != world.Poke() {
+				s.patch(id, "containerImage", fmt.Sprintf(`{"type": "Property", "value": "registry.example.org/busy:%d"}`, n))
+			}
+		}
+	}
 }
 
 // wasAllowedAll: the API server refused the agent nothing, and it follows every kind that there is.
