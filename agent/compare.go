@@ -31,11 +31,13 @@ func (d difference) String() string {
 }
 
 func jsonOf(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
 		return "?"
 	}
-	return string(text)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // differences of two versions of an object, by path, with credentials masked; nil is no object. What only the API

@@ -29,9 +29,9 @@ func TestDifferences(t *testing.T) {
 			"{metadata: {name: a, resourceVersion: '2', generation: 2}, spec: {x: 1}}", "",
 		},
 		"values and types": {
-			"{spec: {a: 1, b: x, c: [1, 2], d: {e: f}}}", "{spec: {a: '1', b: z, c: [1, 3, 4], d: g}}",
+			"{spec: {a: 1, b: <&>, c: [1, 2], d: {e: f}}}", "{spec: {a: '1', b: z, c: [1, 3, 4], d: g}}",
 			`spec.a: 1 -> "1"
-spec.b: "x" -> "z"
+spec.b: "<&>" -> "z"
 spec.c[1]: 2 -> 3
 spec.c[2]: + 4
 spec.d: {"e":"f"} -> "g"`,

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hlo-agent/hlo-agent/mapping"
@@ -125,12 +124,12 @@ func (o *renderOptions) renderOne(entities map[ngsild.EntityID]ngsild.Entity, id
 		}
 		return false, nil
 	}
-	return true, printObjects(&c, out.Objects, stdout)
+	return true, printObjects(&c, out, stdout)
 }
 
-func printObjects(c *ngsild.Entity, objects []*unstructured.Unstructured, w io.Writer) error {
-	p := pass{view: view{id: c.ID, record: record{entity: *c}}}
-	for _, o := range objects {
+func printObjects(c *ngsild.Entity, out mapping.Rendered, w io.Writer) error {
+	p := pass{view: view{id: c.ID, record: record{entity: *c}}, objects: out}
+	for _, o := range out.Objects {
 		mark(o, &p, move{})
 		text, err := yaml.Marshal(o.Object)
 		if err != nil {

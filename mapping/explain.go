@@ -1,9 +1,9 @@
 package mapping
 
 import (
-	"encoding/json"
 	"errors"
 
+	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 )
 
@@ -67,10 +67,11 @@ func computedOf(e *expression, value ref.Val, err error) Computed {
 		Mapping: e.mapping, File: e.file, Line: e.line, Column: e.column, Path: e.path, Expression: oneLine(e.source),
 	}
 	if err == nil {
-		var plain any
-		if plain, _, err = toJSON(value, 0); err == nil {
-			text, _ := json.Marshal(plain) // JSON values always marshal
+		switch text := jsonText(value).(type) {
+		case types.String:
 			c.Value = string(text)
+		case *types.Err:
+			err = text
 		}
 	}
 	var known *Error

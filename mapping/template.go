@@ -210,7 +210,7 @@ func (c *compiler) text(env *cel.Env, n *yaml.Node, path, field string) template
 				continue
 			}
 			if kind := x.result.Kind(); kind == types.ListKind || kind == types.MapKind {
-				c.doc.problemAt(x.line, x.column, path, "a list or map cannot stand inside of a text: ${%s}", excerpt(p.text))
+				c.doc.problemAt(x.line, x.column, path, "a list or map cannot stand inside of a text, json(…) makes one of it: ${%s}", excerpt(p.text))
 			}
 		}
 		t.plain, t.expressions = append(t.plain, p.text), append(t.expressions, x)
