@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -9,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -180,6 +183,111 @@ func TestObjectNames(t *testing.T) {
 	for _, n := range []int{252, 253, 254} {
 		if name := strings.Repeat("x", n); isObjectName(name) != (len(validation.IsDNS1123Subdomain(name)) == 0) {
 			t.Errorf("a name of %d characters", n)
+		}
+	}
+}
+
+// TestStatusShortcutsAreTheSame does the same for the status rules that ship.
+func TestStatusShortcutsAreTheSame(t *testing.T) {
+	t.Parallel()
+	sources, err := Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := Load(sources...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, text := range []string{
+		"{}", "{status: {}}", "{status: null}", "{status: text}", "{status: {phase: Running, reason: A, message: b}}", "{status: {phase: 7, conditions: []}}",
+		"{status: {conditions: [{type: Ready, status: 'True', reason: A, message: b}, {type: Failed, status: 'False'}]}}", "{status: {conditions: {a: b}}}",
+		"{spec: {replicas: 2}, status: {replicas: 2, readyReplicas: 1, succeeded: 1, health: {status: Healthy}, sync: {status: Synced}}}",
+	} {
+		var object map[string]any
+		if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range set.mappings {
+			for _, o := range m.objects {
+				if o.status == nil {
+					continue
+				}
+				o.status.eachExpression(func(x *expression) {
+					if x.quick == nil {
+						return
+					}
+					compared++
+					results := map[bool]string{}
+					for _, shortcut := range []bool{true, false} {
+						one := *x
+						if !shortcut {
+							one.quick = nil
+						}
+						e := o.status.evaluation(&unstructured.Unstructured{Object: object})
+						value, err := one.compute(e)
+						results[shortcut] = fmt.Sprint(value, err)
+					}
+					if results[true] != results[false] {
+						t.Errorf("%s: ${%s}: interpreted %s, by the shortcut %s", text, x.source, results[false], results[true])
+					}
+				})
+			}
+		}
+	}
+	if compared < 100 {
+		t.Errorf("only %d were compared", compared)
+	}
+}
+
+func (r *statusRules) eachExpression(visit func(*expression)) {
+	for _, l := range r.lets {
+		visit(l.value)
+	}
+	for _, rule := range r.rules {
+		if rule.when != nil {
+			visit(rule.when)
+		}
+		for _, t := range []template{rule.phase, rule.reason, rule.message} {
+			eachOf(t, visit)
+		}
+	}
+	for _, p := range r.properties {
+		eachOf(p.value, visit)
+	}
+}
+
+// TestLongListsAreCounted: the program without a limit is for few ports with short values.
+func TestLongListsAreCounted(t *testing.T) {
+	t.Parallel()
+	port := func(attrs map[string]ngsild.Attribute) ngsild.Entity {
+		return ngsild.Entity{ID: "urn:p", Type: "NetworkPort", Attrs: attrs}
+	}
+	value := func(v any) map[string]ngsild.Attribute { return map[string]ngsild.Attribute{"portNumber": {Value: v}} }
+	many := make([]string, maxFewPorts+1)
+	for i := range many {
+		many[i] = fmt.Sprint("urn:", i)
+	}
+	for name, c := range map[string]struct {
+		links []string
+		port  ngsild.Entity
+		few   bool
+	}{
+		"none":           {nil, port(nil), true},
+		"one":            {[]string{"urn:p"}, port(value(int64(80))), true},
+		"one not there":  {[]string{"urn:q"}, port(value(int64(80))), true},
+		"too many":       {many, port(nil), false},
+		"a long value":   {[]string{"urn:p"}, port(value(strings.Repeat("x", maxShortText+1))), false},
+		"a value inside": {[]string{"urn:p"}, port(value([]any{strings.Repeat("x", 1<<20)})), false},
+	} {
+		links := make([]any, len(c.links))
+		for i, link := range c.links {
+			links[i] = link
+		}
+		in := Input{Ports: []ngsild.Entity{c.port}, Component: ngsild.Entity{Attrs: map[string]ngsild.Attribute{attrPorts: {Value: links}}}}
+		e := &evaluation{variables: variablesOf(&in, "default")}
+		if got := e.fewPorts(); got != c.few {
+			t.Errorf("%s: few is %v", name, got)
 		}
 	}
 }
