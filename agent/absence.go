@@ -130,6 +130,9 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		r.guard.returned(p.id)
 		r.links.release(p.id)
 		r.forgetElsewhere(p.id)
+		if id := serviceOf(&p.entity); id != "" {
+			r.queue.AddAfter(id, serviceDelay) // without it the others may be all
+		}
 		if len(p.live) == 0 {
 			r.tracker.forget(p.id)
 		}

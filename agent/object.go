@@ -77,8 +77,9 @@ func (r *reconciler) endedBefore(p *pass, main *llo.Live) bool {
 // stops every change to the component's objects. Its state is still reported.
 const attrPaused = "orchestrationPaused"
 
+// What an entity said of itself ends with it.
 func paused(p *pass) bool {
-	if on, _ := p.entity.Bool(attrPaused); on {
+	if on, _ := p.entity.Bool(attrPaused); on && p.want != gone {
 		return true
 	}
 	return slices.ContainsFunc(p.live, func(l *llo.Live) bool { return l.Annotations[llo.PausedAnnotation] == "true" })
@@ -145,10 +146,17 @@ func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	said := reported(&p.entity)
 	runs := said.Phase == mapping.Running || said.Phase == mapping.Succeeded
 	ours := slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == said.UID })
-	if (runs && !ours) || p.order == removing {
+	if (runs && !ours) || p.order == removing || p.order == none && removed(&p.entity) {
 		return r.letGo(ctx, p, p.live, false)
 	}
 	return nil
+}
+
+// removed says whether the component was ordered away and reported as gone, by
+// whichever agent it was placed with. What is left of it elsewhere is a remnant of
+// a move.
+func removed(e *ngsild.Entity) bool {
+	return equalFold(e.Enum(attrStatus), statusFinished) && !e.Has(attrElement) && reported(e).Reason == reasonRemoved
 }
 
 // main is the live object of the first rendered one, nil when it is not there.

@@ -120,7 +120,7 @@ func (r *reconciler) placeOrdered(ctx context.Context, of *pass) (placement, err
 		p.want = elsewhere
 	case placed && in.Element == nil && !r.domains.all && !r.handles(in.Service):
 		p.want = elsewhere
-	case p.order == removing:
+	case p.order == removing, p.order == none && removed(&v.entity):
 		p.want = remove
 	case p.order == none && equalFold(v.entity.Enum(attrStatus), statusFinished):
 		p.want = ended

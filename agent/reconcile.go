@@ -53,6 +53,7 @@ type pass struct {
 	status   *status         // what deploymentStatus shall say; nil: nothing is written
 	runs     bool            // the object that was observed does its work
 	homing   *answer         // what is to be said while no element is chosen; nil: none is wanted
+	read     bool            // the broker was read for this pass
 	paused   bool            // an operator has stopped the orchestration of this component
 	peer     *copied         // how another domain stands to it; nil: none was asked
 	takeBack ngsild.EntityID // a move to another domain that did not arrive ends here
@@ -125,7 +126,8 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 		r.tracker.suspect(id)
 		v, _ = r.tracker.get(id)
 	}
-	if v.doubt && !v.absent {
+	read := v.doubt && !v.absent
+	if read {
 		asked := r.now()
 		e, err := r.client.Entity(ctx, id)
 		switch {
@@ -140,7 +142,7 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 			return nil, errSuperseded
 		}
 	}
-	p := &pass{view: v, rules: r.rules(), cluster: defaultCluster, live: r.clusters.ByEntity(string(id))}
+	p := &pass{view: v, read: read, rules: r.rules(), cluster: defaultCluster, live: r.clusters.ByEntity(string(id))}
 	r.takeErrand(p)
 	return p, nil
 }
@@ -244,6 +246,10 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 	if r.tracker.version(p.id) != p.version {
 		return errSuperseded // never report from older knowledge than the last notification
 	}
+	if _, placing := attrs[attrElement]; placing && !p.read && r.now().Sub(p.heard) > placeWithin {
+		r.tracker.update(p.id, func(rec *record) { rec.doubt = true })
+		return errSuperseded
+	}
 	if r.cfg.DryRun {
 		r.log.Info("would write status", "entity", p.id, "phase", p.status.Phase, "reason", p.status.Reason)
 		return nil
@@ -265,6 +271,8 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 		return errSuperseded
 	}
 	if err != nil {
+		// The next try may come much later, when something else was ordered.
+		r.tracker.update(p.id, func(rec *record) { rec.doubt = true })
 		return err
 	}
 	p.entity = applied(p.entity, attrs)
@@ -277,7 +285,7 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 			rec.entity = pack(*p.said())
 		}
 		rec.wrote, rec.wroteAt, rec.heard = texts, r.now(), r.now()
-		rec.heldSince, rec.correctable = time.Time{}, false
+		rec.heldSince, rec.correctable, rec.settled = time.Time{}, false, 0
 		if final(p.status.Phase) {
 			rec.owed = time.Time{}
 		}
@@ -288,9 +296,13 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 	if !p.owed.IsZero() && final(p.status.Phase) {
 		r.metrics.lag.WithLabelValues("reported").Observe(r.now().Sub(p.owed).Seconds())
 	}
-	r.queue.AddAfter(serviceOf(&p.entity), serviceDelay)
 	return nil
 }
+
+// placeWithin is how old knowledge may be from which a placement is changed. A
+// notification that was lost meanwhile may have held a newer one, which such a
+// write would undo.
+const placeWithin = time.Second
 
 // wake asks for another pass after d, or earlier if that was asked for already.
 func (p *pass) wake(d time.Duration) {

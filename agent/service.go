@@ -16,6 +16,17 @@ const (
 	serviceDelay = 500 * time.Millisecond
 )
 
+// tellService has the service of a component looked at when anything was heard of
+// the component, or written on it, since: who wrote it does not matter, for the
+// components of a service may be several agents'.
+func (r *reconciler) tellService(p *pass) {
+	told := false
+	r.tracker.update(p.id, func(rec *record) { told, rec.settled = rec.settled == rec.version, rec.version })
+	if id := serviceOf(&p.entity); !told && id != "" {
+		r.queue.AddAfter(id, serviceDelay)
+	}
+}
+
 // settleService reports the end of a deployment or of a removal on the Service,
 // where we are the one that does so. It writes nothing else there.
 func (r *reconciler) settleService(ctx context.Context, service *ngsild.Entity) error {

@@ -107,46 +107,63 @@ func (s *service) listFirst(ctx context.Context) bool {
 	}
 }
 
-// keepTrue checks the subscriptions and resyncs until ctx ends.
+// keepTrue checks the subscriptions and resyncs until ctx ends. What is due at one
+// time is done in a fixed order, so that the same events give the same course.
 func (s *service) keepTrue(ctx context.Context) error {
-	check := time.NewTicker(s.cfg.SubscriptionCheckInterval)
-	defer check.Stop()
+	check := s.now().Add(s.cfg.SubscriptionCheckInterval)
+	wanted, notBefore := false, time.Time{} // of the next resync
 	for {
-		due := s.cfg.ResyncInterval
-		if s.degraded.Load() {
-			due = min(due, s.cfg.DegradedResyncInterval)
+		wishes := s.ask
+		if wanted {
+			wishes = nil // one more changes nothing
 		}
-		resync := time.NewTimer(s.health.lastResync().Add(due).Sub(s.now()))
+		timer := time.NewTimer(s.untilDue(check, wanted, notBefore))
 		select {
-		case <-check.C:
-			if s.checkSubscriptions(ctx) {
-				s.wantResync()
-			}
+		case <-timer.C:
 		case <-s.relook:
-			s.checkSubscriptions(ctx)
-			s.wantResync()
-		case <-resync.C:
-			s.wantResync()
-		case <-s.ask:
-			if err := s.resyncOnce(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("resync did not complete, will try again", "err", err)
-				s.retryResync(ctx)
-			}
+			check, wanted = s.now(), true
+		case <-wishes:
+			wanted = true
 		case <-ctx.Done():
-			resync.Stop()
+			timer.Stop()
 			return nil
 		}
-		resync.Stop()
+		timer.Stop()
+		if now := s.now(); !now.Before(check) {
+			check = now.Add(s.cfg.SubscriptionCheckInterval)
+			wanted = s.checkSubscriptions(ctx) || wanted
+		}
+		if now := s.now(); now.Before(notBefore) || !wanted && now.Before(s.nextResync()) {
+			continue
+		}
+		wanted, notBefore = false, time.Time{}
+		if err := s.resyncOnce(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("resync did not complete, will try again", "err", err)
+			wanted, notBefore = true, s.now().Add(min(5*time.Second, s.cfg.DegradedResyncInterval))
+		}
 	}
 }
 
-// retryResync asks again after a while.
-func (s *service) retryResync(ctx context.Context) {
-	select {
-	case <-time.After(min(5*time.Second, s.cfg.DegradedResyncInterval)):
-		s.wantResync()
-	case <-ctx.Done():
+// untilDue is how long nothing is to be done, unless a resync is asked for.
+func (s *service) untilDue(check time.Time, wanted bool, notBefore time.Time) time.Duration {
+	now := s.now()
+	resync := s.nextResync()
+	if wanted {
+		resync = now
 	}
+	if resync.Before(notBefore) {
+		resync = notBefore
+	}
+	return min(check.Sub(now), resync.Sub(now))
+}
+
+// nextResync is when everything is listed again though nobody asks for it.
+func (s *service) nextResync() time.Time {
+	due := s.cfg.ResyncInterval
+	if s.degraded.Load() {
+		due = min(due, s.cfg.DegradedResyncInterval)
+	}
+	return s.health.lastResync().Add(due)
 }
 
 func (s *service) resyncOnce(ctx context.Context) error {

@@ -47,6 +47,7 @@ type record struct {
 	quarrels  int    // foreign reports since the last resync
 	contested bool   // somebody else keeps changing the report
 	phase     string // as last computed, for the metric
+	settled   uint64 // the version for which the service was last looked at
 	timer     *time.Timer
 }
 
