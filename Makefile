@@ -114,5 +114,9 @@ messages: ## allocation messages while the agent is killed at random; KILLS=200
 fuzz: ## every fuzz target one after the other, FUZZTIME=30s each; the last line counts
 	@FUZZTIME=$(or $(FUZZTIME),30s) .ci/fuzz
 
+simulate: ## the agent in a made-up world where everything breaks; SEEDS=4000, or SEED=n for one and its log
+	go test -c -o bin/simulate.test ./sandbox/simulate
+	@cd sandbox/simulate && $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),4000)) ../../bin/simulate.test -test.run '^TestSimulate$$' -test.timeout 0 $(if $(SEED),-test.v)
+
 clean: ## remove what build made
 	rm -rf bin dist

@@ -140,6 +140,9 @@ func applyProblem(err error) *problem {
 // deleteMovedAway removes our object of a component that is now placed on
 // another domain's element, once it is reported to run there.
 func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
+	if p.order != removing || len(p.live) == 0 {
+		r.tracker.carriedOut(&p.view) // by another agent; here it would outlive what comes after it
+	}
 	if len(p.live) == 0 {
 		return nil
 	}

@@ -1,0 +1,247 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/hlo-agent/hlo-agent/agent"
+)
+
+// agentSpec is one agent of a world, over all its lives.
+type agentSpec struct {
+	name      string // its AGENT_ID and the host of its webhook
+	domains   string // its DOMAIN_ID
+	namespace string
+}
+
+// settings are those of every agent. Times are short, so that little virtual time
+// shows much; the guard is small, as the worlds are.
+func (s agentSpec) settings() map[string]string {
+	return map[string]string{
+		"CB_URL": "http://broker:1026", "NOTIFICATION_URL": "http://" + s.name + ":8082/notify",
+		"AGENT_ID": s.name, "DOMAIN_ID": s.domains, "NAMESPACE": s.namespace, "WORKERS": "1",
+		"RESYNC_INTERVAL": "60s", "DEGRADED_RESYNC_INTERVAL": "20s", "SUBSCRIPTION_CHECK_INTERVAL": "15s",
+		"PROGRESS_DEADLINE": "4m", "MOVE_TIMEOUT": moveTimeout.String(), "STATUS_GRACE": "30s",
+		"PRUNE_MIN": fmt.Sprint(pruneMin), "LOG_LEVEL": "debug",
+	}
+}
+
+// agentRun is one life of an agent.
+type agentRun struct {
+	agentSpec
+	life  int
+	clock *clock
+	dead  chan struct{} // closed: killed, nothing that it does reaches the world
+	ended chan struct{} // closed: its last goroutine has ended
+	stop  context.CancelFunc
+
+	mu      sync.Mutex
+	handler http.Handler
+}
+
+// start begins a life of an agent.
+func (w *world) start(s agentSpec) {
+	w.mu.Lock()
+	w.lives++
+	a := &agentRun{agentSpec: s, life: w.lives, clock: newClock(), dead: make(chan struct{}), ended: make(chan struct{})}
+	w.agents[s.name] = a
+	w.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	settings := s.settings()
+	cfg, err := agent.LoadConfig(ctx, func(name string) string { return settings[name] })
+	if err != nil {
+		panic(err)
+	}
+	outside := agent.Outside{
+		Now: a.clock.now, Rand: &steady{w.dice.about("secret", s.name)},
+		Broker: &wire{world: w, agent: a, to: "broker", now: func() weather { return w.faults().broker }, serve: func(req *http.Request) *http.Response { return w.serveBroker(a, req) }},
+		Kubernetes: func(string) (*rest.Config, error) {
+			return &rest.Config{Host: "http://kube", QPS: -1, Transport: &wire{world: w, agent: a, to: "kube", now: func() weather { return w.faults().kube },
+				serve: func(req *http.Request) *http.Response { return w.serveKube(a, req) }}}, nil
+		},
+		Face: func(address string) (agent.Face, error) {
+			// The mappings were compiled, which takes the processor long enough to be
+			// interrupted soon. After a pause nothing interrupts what begins now.
+			time.Sleep(time.Microsecond)
+			return &face{agent: a, public: address == cfg.ListenAddr}, nil
+		},
+	}
+	w.note(s.name, "starts, life %d", a.life)
+	go func() {
+		defer close(a.ended)
+		if err := outside.Run(ctx, cfg, slog.New(&logged{w, a})); err != nil {
+			w.violated("agent %s ended with %v", s.name, err)
+		}
+	}()
+}
+
+// kill ends a life at once, as SIGKILL does: of what it is about to do nothing
+// reaches the world.
+func (w *world) kill(a *agentRun) {
+	w.note(a.name, "is killed")
+	a.mu.Lock()
+	a.handler = nil
+	a.mu.Unlock()
+	close(a.dead)
+	a.stop()
+	w.kube.cut(func(s *watcher) bool { return s.agent == a })
+	w.forgetAgent(a)
+}
+
+// terminate ends a life as SIGTERM does, and waits for its end.
+func (w *world) terminate(a *agentRun) {
+	w.note(a.name, "is stopped")
+	a.stop()
+	<-a.ended
+	w.note(a.name, "has stopped")
+	w.forgetAgent(a)
+}
+
+func (w *world) forgetAgent(a *agentRun) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.agents[a.name] == a {
+		delete(w.agents, a.name)
+	}
+	w.past = append(w.past, a)
+}
+
+// agentOf is the present life of an agent, nil if it is down.
+func (w *world) agentOf(name string) *agentRun {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.agents[name]
+}
+
+// up are the agents that run, by name.
+func (w *world) up() []*agentRun {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.SortedFunc(maps.Values(w.agents), func(a, b *agentRun) int { return strings.Compare(a.name, b.name) })
+}
+
+func (a *agentRun) public() http.Handler {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.handler
+}
+
+// face is a listener without a socket: it hands the handler to the world.
+type face struct {
+	agent  *agentRun
+	public bool
+}
+
+// Serve implements agent.Face.
+func (f *face) Serve(ctx context.Context, h http.Handler) error {
+	if f.public {
+		f.agent.mu.Lock()
+		select {
+		case <-f.agent.dead:
+		default:
+			f.agent.handler = h
+		}
+		f.agent.mu.Unlock()
+	}
+	<-ctx.Done()
+	f.agent.mu.Lock()
+	defer f.agent.mu.Unlock()
+	if f.public {
+		f.agent.handler = nil
+	}
+	return nil
+}
+
+// Close implements agent.Face.
+func (f *face) Close() error { return nil }
+
+// steady is randomness that is the same in every replay.
+type steady struct{ r interface{ Uint32() uint32 } }
+
+// Read implements io.Reader.
+func (s *steady) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(s.r.Uint32())
+	}
+	return len(p), nil
+}
+
+// logged writes what an agent logs into the journal, texts that hold the time of
+// day left out.
+type logged struct {
+	world *world
+	agent *agentRun
+}
+
+// Enabled implements slog.Handler.
+func (l *logged) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+
+// Handle implements slog.Handler.
+func (l *logged) Handle(_ context.Context, r slog.Record) error {
+	select {
+	case <-l.agent.dead:
+		return nil
+	default:
+	}
+	var b strings.Builder
+	r.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		return true
+	})
+	l.world.note(l.agent.name, "| %s%s", r.Message, varying.Replace(b.String()))
+	return nil
+}
+
+// varying takes out what net/http says in one of two ways, by chance.
+var varying = strings.NewReplacer("urn:ngsi-ld:", "", " (Client.Timeout exceeded while awaiting headers)", "", "net/http: request canceled", "context deadline exceeded")
+
+// WithAttrs implements slog.Handler; what a logger was made with is left out.
+func (l *logged) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup implements slog.Handler.
+func (l *logged) WithGroup(string) slog.Handler { return l }
+
+// serveKube is the effect of a request of an agent to the API server.
+func (w *world) serveKube(a *agentRun, req *http.Request) *http.Response {
+	if w.faults().kubeDown {
+		return nil
+	}
+	if req.URL.Query().Get("watch") == "true" {
+		return w.kube.watch(a, req, w.dice.about("watch", a.name, req.URL.Path))
+	}
+	req.Header.Set(agentHeader, "hlo-agent/"+a.name)
+	return w.kube.serve(req)
+}
+
+// serveBroker is the effect of a request of an agent to the broker.
+func (w *world) serveBroker(a *agentRun, req *http.Request) *http.Response {
+	f := w.faults()
+	if f.brokerDown {
+		return nil
+	}
+	if lie := w.lie(f, req); lie != nil {
+		return lie
+	}
+	var body []byte
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil
+		}
+		req.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	w.watchWrite(a, req, body)
+	return handle(w.broker, req)
+}

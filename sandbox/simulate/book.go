@@ -1,0 +1,251 @@
+package simulate
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+)
+
+// book is what the world remembers of what happened, to judge what agents do. It
+// watches every write.
+type book struct {
+	world *world
+
+	mu          sync.Mutex
+	components  map[string]*deed
+	foreign     map[place]string // what somebody else's objects are to stay
+	kubeWrites  int              // by agents
+	brokerWrite int              // by agents, on entities
+	pruned      []pruning
+}
+
+// deed is what was ordered of one component, and what may come of it.
+type deed struct {
+	order   string         // the newest order by people
+	ordered time.Time      // when
+	heardBy map[string]int // agents that were told of it, with their lives
+	removal time.Time      // Removing, the end of the entity, or its absence: objects made before may go
+	moved   time.Time      // another element: objects of either side may go
+	started time.Time      // Starting: objects that ended before may go
+	copies  map[place]bool // objects that are there and not on their way out
+	twice   time.Time      // since when there is more than one, zero if there is not
+	absent  bool           // not in the broker
+	since   time.Time      // of absent
+}
+
+// pruning is an object that went because its entity is missing.
+type pruning struct {
+	agent string
+	life  int
+	at    time.Time
+}
+
+func newBook(w *world) *book {
+	return &book{world: w, components: map[string]*deed{}, foreign: map[place]string{}}
+}
+
+// about changes what is known of a component.
+func (b *book) about(id string, change func(*deed)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(b.deed(id))
+}
+
+func (b *book) deed(id string) *deed {
+	d, ok := b.components[id]
+	if !ok {
+		d = &deed{heardBy: map[string]int{}, copies: map[place]bool{}}
+		b.components[id] = d
+	}
+	return d
+}
+
+// order notes what people ordered.
+func (b *book) order(id, word string) {
+	b.about(id, func(d *deed) {
+		d.order, d.ordered, d.heardBy = word, time.Now(), map[string]int{}
+		switch word {
+		case "Removing":
+			d.removal = time.Now()
+		case "Starting":
+			d.started = time.Now()
+		}
+	})
+}
+
+// arrived notes which orders an agent was told.
+func (w *world) arrived(a *agentRun, m *letter) {
+	var n struct{ Data []entity }
+	if json.Unmarshal(m.body, &n) != nil {
+		return
+	}
+	for _, e := range n.Data {
+		w.book.about(e.id(), func(d *deed) {
+			if d.order != "" && e.word("serviceComponentStatus") == d.order {
+				d.heardBy[a.name] = a.life
+			}
+		})
+	}
+}
+
+// lostLetter is called for each notification that does not arrive.
+func (w *world) lostLetter(*letter) {}
+
+// What an agent may write on entities, by type of attribute.
+var writable = map[string]bool{"serviceComponentStatus": true, "deploymentStatus": true, "infrastructureElement": true, "actionType": true, "domainHandler": true}
+
+// watchWrite judges a request of an agent to the broker before it has an effect.
+func (w *world) watchWrite(a *agentRun, req *http.Request, body []byte) {
+	if req.Method == http.MethodGet {
+		return
+	}
+	path := strings.TrimPrefix(req.URL.Path, "/ngsi-ld/v1")
+	switch {
+	case strings.HasPrefix(path, "/subscriptions"):
+		if !strings.Contains(path+string(body), "hlo-agent:"+a.name+":") {
+			w.violated("agent %s writes on a subscription of somebody else: %s %s", a.name, req.Method, path)
+		}
+		return
+	case req.Method != http.MethodPatch || !strings.HasPrefix(path, "/entities/") || strings.Contains(path, "/attrs"):
+		w.violated("agent %s writes with %s %s", a.name, req.Method, path)
+		return
+	}
+	var attrs entity
+	if err := json.Unmarshal(body, &attrs); err != nil {
+		w.violated("agent %s writes what cannot be read on %s", a.name, path)
+		return
+	}
+	for name := range attrs {
+		if !writable[name] {
+			w.violated("agent %s writes %s on %s", a.name, name, path)
+		}
+	}
+	id := strings.TrimPrefix(path, "/entities/")
+	if e, moved := attrs["infrastructureElement"]; moved && !strings.Contains(textOf(e), "urn:ngsi-ld:null") {
+		w.book.about(id, func(d *deed) { d.moved = time.Now() })
+	}
+	w.note(a.name, "writes on %s: %s %s (%s)", brief(id), attrs.word("serviceComponentStatus"), attrs.status("phase"), attrs.status("reason"))
+	w.book.mu.Lock()
+	defer w.book.mu.Unlock()
+	w.book.brokerWrite++
+}
+
+// seen judges every change in the cluster. It is called with the lock of kube held.
+func (w *world) seen(who string, e event) {
+	w.note("kube", "%s %s by %s, version %d, generation %d, status %s", e.kind, e.place, who, e.version, e.object.GetGeneration(), phaseOf(e.object))
+	w.book.mu.Lock()
+	w.book.seen(who, e)
+	w.book.mu.Unlock()
+	w.follow(e)
+}
+
+func phaseOf(o *unstructured.Unstructured) string {
+	phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+	return phase
+}
+
+func ownerOf(o *unstructured.Unstructured) string { return o.GetLabels()[llo.Owner] }
+
+func entityOf(o *unstructured.Unstructured) string { return o.GetAnnotations()[llo.EntityAnnotation] }
+
+func (b *book) seen(who string, e event) {
+	agent, byAgent := strings.CutPrefix(who, "hlo-agent/")
+	if byAgent {
+		b.kubeWrites++
+		if e.before != nil && ownerOf(e.before) != agent {
+			b.world.violated("agent %s touches %s, which belongs to %q", agent, e.place, ownerOf(e.before))
+		}
+	}
+	id := entityOf(e.object)
+	if id == "" || ownerOf(e.object) == "" {
+		return
+	}
+	d := b.deed(id)
+	leaving := e.kind == "DELETED" || e.object.GetDeletionTimestamp() != nil
+	if leaving && byAgent && e.before.GetDeletionTimestamp() == nil {
+		b.judge(agent, d, e)
+	}
+	if leaving {
+		delete(d.copies, e.place)
+	} else {
+		d.copies[e.place] = true
+	}
+	if len(d.copies) < 2 {
+		d.twice = time.Time{}
+	} else if d.twice.IsZero() {
+		d.twice = time.Now()
+	}
+}
+
+// judge asks whether an object may go.
+func (b *book) judge(agent string, d *deed, e event) {
+	made := e.before.GetCreationTimestamp().Time
+	phase := phaseOf(e.before)
+	switch {
+	case !d.removal.Before(made), d.order == "Removing":
+	case time.Since(d.moved) < 20*time.Minute:
+	case !d.started.Before(made) && (phase == "Succeeded" || phase == "Failed"):
+	case d.absent, time.Since(d.since) < time.Minute:
+		b.prune(agent)
+	default:
+		b.world.violated("agent %s deletes %s (status %s), and nobody ordered that", agent, e.place, phase)
+	}
+}
+
+// prune counts an object that goes for a missing entity, as the guard should.
+func (b *book) prune(agent string) {
+	a := b.world.agentOf(agent)
+	if a == nil {
+		return
+	}
+	b.pruned = append(b.pruned, pruning{agent, a.life, time.Now()})
+	n := 0
+	for _, p := range b.pruned {
+		if p.agent == agent && p.life == a.life && time.Since(p.at) < 5*time.Minute {
+			n++
+		}
+	}
+	if n > pruneMin {
+		b.world.violated("agent %s deletes %d objects for missing entities within 5 minutes", agent, n)
+	}
+}
+
+// noteForeign remembers an object of somebody else, which is to stay as it is.
+func (b *book) noteForeign(p place, image string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.foreign[p] = image
+}
+
+func (b *book) forgetForeign(p place) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.foreign, p)
+}
+
+// foreignPlaces are where somebody else's objects are, in order.
+func (b *book) foreignPlaces() []place {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(b.foreign), func(a, b place) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// gone notes that an entity is not in the broker any more, or is again.
+func (b *book) gone(id string, absent bool) {
+	b.about(id, func(d *deed) { d.absent, d.since = absent, time.Now() })
+}
+
+// writes is how often agents have written until now.
+func (b *book) writes() (kube, broker int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.kubeWrites, b.brokerWrite
+}

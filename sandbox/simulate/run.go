@@ -1,0 +1,53 @@
+package simulate
+
+import "time"
+
+// Lengths of a run. The quiet time is longer than every time that an agent waits:
+// five minutes of the guard, a move, a deadline, and a resync behind each.
+const (
+	happenings = 60
+	quiet      = 16 * time.Minute
+	resting    = 4 * time.Minute
+)
+
+// run plays one world from its beginning until it was checked, and returns its
+// journal. It must be called in a bubble of testing/synctest, on one thread.
+func run(seed uint64) *journal {
+	w := newWorld(seed)
+	defer w.close()
+	w.play(append(people(), trouble()...), happenings)
+	w.heal()
+	time.Sleep(quiet)
+	w.checkCopies(moveTimeout)
+	w.check()
+	kube, broker := w.book.writes()
+	time.Sleep(resting)
+	if k, b := w.book.writes(); k != kube || b != broker {
+		w.violated("at rest there were %d writes to the cluster and %d to the broker", k-kube, b-broker)
+	}
+	return w.journal
+}
+
+// play lets so many things happen, one after the other.
+func (w *world) play(what []happening, n int) {
+	total := 0
+	for _, h := range what {
+		total += h.weight
+	}
+	for range n {
+		pause := between(w.dice.Rand, time.Millisecond, 12*time.Second)
+		if chance(w.dice.Rand, 40) {
+			pause /= 100
+		}
+		time.Sleep(pause)
+		at := w.dice.IntN(total)
+		for _, h := range what {
+			if at -= h.weight; at < 0 {
+				if !h.do(w) {
+					w.note("fate", "nothing: %s", h.name)
+				}
+				break
+			}
+		}
+	}
+}

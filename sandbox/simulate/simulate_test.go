@@ -1,0 +1,155 @@
+//go:debug randseednop=0
+
+package simulate
+
+import (
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// figure is what TestMain prints last.
+var figure string
+
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1)         // the order of goroutines
+	debug.SetGCPercent(-1)        // a collection would change it
+	debug.SetMemoryLimit(1 << 30) // it comes all the same before memory is short
+	code := m.Run()
+	if figure != "" {
+		fmt.Println(figure)
+	}
+	os.Exit(code)
+}
+
+// play runs one seed in a bubble.
+func play(t *testing.T, seed uint64) (j *journal) {
+	t.Helper()
+	runtime.GC()
+	//lint:ignore SA1019 client-go draws its jitter from this stream, and offers no other
+	rand.Seed(int64(seed))
+	synctest.Test(t, func(*testing.T) { j = run(seed) })
+	return j
+}
+
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestSimulate plays worlds, SEEDS of them beginning with FROM, or the one of SEED,
+// whose event log it prints. With SEEDS set it uses every processor, a process on
+// each.
+func TestSimulate(t *testing.T) {
+	if seed := number(t, "SEED", -1); seed >= 0 {
+		j := play(t, uint64(seed))
+		t.Logf("the event log of seed %d:\n%s", seed, j)
+		report(t, seed, j)
+		return
+	}
+	from, seeds := number(t, "FROM", 1), number(t, "SEEDS", 0)
+	switch {
+	case seeds == 0:
+		sequence(t, from, ordinarySeeds)
+	case os.Getenv("SIMULATE_PART") != "":
+		sequence(t, from, seeds)
+	default:
+		parts(t, from, seeds)
+	}
+}
+
+func sequence(t *testing.T, from, seeds int) {
+	t.Helper()
+	failed := 0
+	for seed := from; seed < from+seeds && failed < 5; seed++ {
+		j := play(t, uint64(seed))
+		if len(j.verdict()) == 0 {
+			continue
+		}
+		if failed++; failed == 1 {
+			t.Logf("the event log of seed %d:\n%s", seed, j)
+		}
+		report(t, seed, j)
+	}
+}
+
+func report(t *testing.T, seed int, j *journal) {
+	t.Helper()
+	for _, wrong := range j.verdict() {
+		t.Errorf("SEED=%d: %s", seed, wrong)
+	}
+}
+
+// parts shares the seeds among processes.
+func parts(t *testing.T, from, seeds int) {
+	t.Helper()
+	began := time.Now()
+	var group sync.WaitGroup
+	share := (seeds + runtime.NumCPU() - 1) / runtime.NumCPU()
+	for first := from; first < from+seeds; first += share {
+		n := min(share, from+seeds-first)
+		group.Go(func() {
+			part := exec.Command(os.Args[0], "-test.run", "^TestSimulate$", "-test.timeout", "0", "-test.v")
+			part.Env = append(os.Environ(), "SIMULATE_PART=1", fmt.Sprintf("FROM=%d", first), fmt.Sprintf("SEEDS=%d", n))
+			if out, err := part.CombinedOutput(); err != nil {
+				t.Errorf("seeds %d to %d: %v\n%s", first, first+n-1, err, out)
+			}
+		})
+	}
+	group.Wait()
+	took := time.Since(began)
+	figure = fmt.Sprintf("simulate: %d worlds in %v, %.1f a second, every invariant held", seeds, took.Round(time.Second), float64(seeds)/took.Seconds())
+	if t.Failed() {
+		figure = fmt.Sprintf("simulate: %d worlds in %v, invariants violated: see above", seeds, took.Round(time.Second))
+	}
+}
+
+// TestReplay plays a few seeds again and again: what failed once must fail again.
+func TestReplay(t *testing.T) {
+	const times = 20
+	for _, seed := range []uint64{2, 10} {
+		logs := map[uint64]int{}
+		var texts []string
+		for range times {
+			j := play(t, seed)
+			if logs[j.digest()]++; logs[j.digest()] == 1 {
+				texts = append(texts, j.String())
+			}
+		}
+		most := 0
+		for _, n := range logs {
+			most = max(most, n)
+		}
+		if most < times-1 {
+			t.Errorf("seed %d: only %d of %d replays are the same; where two of them part:\n%s", seed, most, times, parting(texts[0], texts[1]))
+		}
+	}
+}
+
+// parting shows the lines around the first one that differs.
+func parting(a, b string) string {
+	one, other := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(one), len(other)) {
+		if one[i] != other[i] {
+			return strings.Join(one[max(0, i-3):i+1], "\n") + "\nand\n" + other[i]
+		}
+	}
+	return "one is longer"
+}
