@@ -23,7 +23,7 @@ import (
 // the version that was looked at. After a stop between them our own name is among
 // the managers, and the adoption goes on.
 func (t *target) adoptFrom(ctx context.Context, now *sighting) (Result, error) {
-	body, err := t.api.do(ctx, request{verb: "get", kind: t.key.GVK.Kind, path: t.path})
+	body, err := t.conn().do(ctx, request{verb: "get", kind: t.key.GVK.Kind, path: t.path})
 	if isAbsent(err) {
 		return Result{}, t.fail(ErrRetry, "the object to adopt has gone")
 	}
@@ -88,7 +88,7 @@ func (t *target) takeFields(ctx context.Context, found *unstructured.Unstructure
 	if patch == nil {
 		return before, nil // done before
 	}
-	answer, err := t.api.do(ctx, request{
+	answer, err := t.conn().do(ctx, request{
 		verb: "adopt", kind: t.key.GVK.Kind, method: http.MethodPatch, patch: types.JSONPatchType,
 		path: t.path, body: patch, options: &metav1.PatchOptions{FieldManager: t.manager},
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -34,9 +33,10 @@ type api struct {
 	client  *rest.RESTClient
 	http    *http.Client
 	observe func(verb, kind string, code int, d time.Duration)
+	reach   *reach
 }
 
-func newAPI(config *rest.Config, observe func(verb, kind string, code int, d time.Duration), log *slog.Logger) (*api, error) {
+func (c *Cluster) newAPI(config *rest.Config) (*api, error) {
 	config = dynamic.ConfigFor(config) // a copy
 	config.AcceptContentTypes = "application/json"
 	config.ContentType = "application/json"
@@ -44,7 +44,7 @@ func newAPI(config *rest.Config, observe func(verb, kind string, code int, d tim
 	if config.QPS == 0 {
 		config.QPS = -1
 	}
-	config.WarningHandlerWithContext = &warnings{log: log}
+	config.WarningHandlerWithContext = &warnings{log: c.log}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
@@ -54,10 +54,7 @@ func newAPI(config *rest.Config, observe func(verb, kind string, code int, d tim
 	if err != nil {
 		return nil, err
 	}
-	if observe == nil {
-		observe = func(string, string, int, time.Duration) {}
-	}
-	return &api{client: restClient, http: client, observe: observe}, nil
+	return &api{client: restClient, http: client, observe: c.observe, reach: c.reach}, nil
 }
 
 // close ends the idle connections; the api stays usable.
@@ -106,7 +103,9 @@ func (a *api) do(ctx context.Context, r request) ([]byte, error) {
 	result := call.Do(ctx)
 	result.StatusCode(&code)
 	a.observe(r.verb, r.kind, code, time.Since(began))
-	if err := result.Error(); err != nil {
+	err := result.Error()
+	a.reach.note(ctx, code, err)
+	if err != nil {
 		return nil, err
 	}
 	return result.Raw()
@@ -121,6 +120,7 @@ func (a *api) open(ctx context.Context, r request) (io.ReadCloser, error) {
 		code = statusOf(err)
 	}
 	a.observe(r.verb, r.kind, code, time.Since(began))
+	a.reach.note(ctx, code, err)
 	return body, err
 }
 

@@ -202,7 +202,7 @@ func (t *target) lookUp(ctx context.Context) error {
 // send fills in the rest of r and takes the object that is answered into the cache.
 func (t *target) send(ctx context.Context, r request) (*sighting, error) {
 	r.kind, r.path = t.key.GVK.Kind, t.path
-	body, err := t.api.do(ctx, r)
+	body, err := t.conn().do(ctx, r)
 	if err != nil {
 		return nil, err
 	}

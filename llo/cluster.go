@@ -38,6 +38,9 @@ type Config struct {
 	// watch, discover), kind, HTTP status (0: no answer), and time to the answer,
 	// of a watch to its start. May be nil; must not block.
 	Observe func(verb, kind string, code int, d time.Duration)
+	// Reached is told when the API server stops answering, with the reason, and with
+	// nil when it answers again; see Reach. May be nil; must not block.
+	Reached func(err error)
 	// TakenOver is told of every forced take-over of fields from another manager.
 	// May be nil; must not block.
 	TakenOver func(kind string)
@@ -50,9 +53,11 @@ type Cluster struct {
 	owner, manager string
 	adopt          []string
 	kinds          atomic.Pointer[[]*kind] // changed by Follow and sweep
-	api            *api
+	api            atomic.Pointer[api]     // changed by Reconnect
+	reach          *reach
 	log            *slog.Logger
 	takenOver      func(kind string)
+	observe        func(verb, kind string, code int, d time.Duration)
 	changed        func(entity string)
 	pauses         pauses
 
@@ -75,9 +80,12 @@ func New(cfg Config) (*Cluster, error) {
 	if c.takenOver == nil {
 		c.takenOver = func(string) {}
 	}
-	var err error
-	if c.api, err = newAPI(cfg.REST, cfg.Observe, c.log); err != nil {
-		return nil, fmt.Errorf("configure the connection to the API server: %w", err)
+	c.reach = &reach{told: cfg.Reached}
+	if c.observe = cfg.Observe; c.observe == nil {
+		c.observe = func(string, string, int, time.Duration) {}
+	}
+	if err := c.connect(cfg.REST); err != nil {
+		return nil, err
 	}
 	c.kinds.Store(&[]*kind{})
 	c.Follow(cfg.Scope)
@@ -125,7 +133,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	c.start = nil
 	c.following.Unlock()
 	running.Wait()
-	c.api.close()
+	c.conn().close()
 	return nil
 }
 

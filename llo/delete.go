@@ -38,7 +38,7 @@ func (c *Cluster) Delete(ctx context.Context, l *Live) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.api.do(ctx, request{
+	answer, err := c.conn().do(ctx, request{
 		verb: "delete", kind: l.GVK.Kind, method: http.MethodDelete,
 		path: r.path(l.GVK, l.Namespace, l.Name), body: body,
 	})

@@ -82,8 +82,15 @@ func (f *follower) end() {
 // renew makes f list once more, and counts it as not listed until it has.
 func (f *follower) renew() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.listed, f.err = false, f.unlisted()
+	f.mu.Unlock()
+	f.again()
+}
+
+// again ends the attempt under way; the next one begins with a list.
+func (f *follower) again() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.cut != nil {
 		f.cut()
 	}
@@ -107,6 +114,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		}
 		if cut {
+			reflector = f.reflector(logger) // what was listed may not be what is asked for now
 			continue
 		}
 		if err != nil {

@@ -117,7 +117,7 @@ func (k *kind) find(ctx context.Context) (*resource, error) {
 		return r, nil
 	}
 	version := k.gvk.GroupVersion()
-	body, err := k.cluster.api.do(ctx, request{verb: "discover", kind: k.gvk.Kind, path: versionPath(version)})
+	body, err := k.cluster.conn().do(ctx, request{verb: "discover", kind: k.gvk.Kind, path: versionPath(version)})
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, k.confirmAbsent(ctx)
@@ -140,7 +140,7 @@ func (k *kind) find(ctx context.Context) (*resource, error) {
 
 // confirmAbsent looks whether the list of groups is there and leaves this one out.
 func (k *kind) confirmAbsent(ctx context.Context) error {
-	body, err := k.cluster.api.do(ctx, request{verb: "discover", kind: k.gvk.Kind, path: []string{"apis"}})
+	body, err := k.cluster.conn().do(ctx, request{verb: "discover", kind: k.gvk.Kind, path: []string{"apis"}})
 	if err != nil {
 		return classify("discover", Key{GVK: k.gvk}, err, nil)
 	}

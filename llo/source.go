@@ -21,7 +21,7 @@ func (f *follower) list(ctx context.Context, options metav1.ListOptions) (runtim
 	if err != nil {
 		return nil, err
 	}
-	body, err := f.kind.cluster.api.do(ctx, request{
+	body, err := f.kind.cluster.conn().do(ctx, request{
 		verb: "list", kind: f.kind.gvk.Kind, path: path, options: &options,
 	})
 	if err != nil {
@@ -36,7 +36,7 @@ func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch
 		return nil, err
 	}
 	options.Watch = true
-	body, err := f.kind.cluster.api.open(ctx, request{
+	body, err := f.kind.cluster.conn().open(ctx, request{
 		verb: "watch", kind: f.kind.gvk.Kind, path: path, options: &options,
 	})
 	initial := options.SendInitialEvents != nil
