@@ -14,6 +14,7 @@ type Policy struct {
 	allow                    []Allowance // those that count, with the agent's own namespace filled in
 	registries, repositories []string
 	namespace                string
+	cluster                  string // that some allowances are not for; else empty
 	rules                    []policyRule
 	// at are the rules for fields of a name; always are those for whole objects. Numbers into rules.
 	at     map[string][]int
@@ -32,6 +33,8 @@ type Allowance struct {
 	// Within are the kinds of objects in which these may be embedded; if it is empty, they stand for
 	// themselves and not inside of any other.
 	Within []string
+	// Clusters are the names of those that the objects may be in; none is any.
+	Clusters []string
 	// Mappings are those that need the allowance: it counts if one of them is loaded, or if there are none.
 	Mappings []string
 }
@@ -133,13 +136,25 @@ func (p *Policy) For(set *Set, namespace string) *Policy {
 	return p.bind(func(name string) bool { return slices.Contains(loaded, name) }, namespace)
 }
 
+// In is what p allows in the cluster of that name.
+func (p *Policy) In(cluster string) *Policy {
+	elsewhere := func(a Allowance) bool { return len(a.Clusters) > 0 && !slices.Contains(a.Clusters, cluster) }
+	if !slices.ContainsFunc(p.allow, elsewhere) {
+		return p
+	}
+	narrow := *p
+	narrow.cluster = cluster
+	narrow.allow = slices.DeleteFunc(slices.Clone(p.allow), elsewhere)
+	return &narrow
+}
+
 // Allowed are the allowances that count, with the agent's own namespace filled in. The caller owns them.
 func (p *Policy) Allowed() []Allowance {
 	allowed := slices.Clone(p.allow)
 	for i := range allowed {
 		a := &allowed[i]
 		a.Kinds, a.Resources, a.Namespaces = slices.Clone(a.Kinds), slices.Clone(a.Resources), slices.Clone(a.Namespaces)
-		a.Within, a.Mappings = slices.Clone(a.Within), slices.Clone(a.Mappings)
+		a.Within, a.Mappings, a.Clusters = slices.Clone(a.Within), slices.Clone(a.Mappings), slices.Clone(a.Clusters)
 	}
 	return allowed
 }

@@ -156,6 +156,9 @@ func (p *Policy) admit(o found) *denial {
 	if o.outer != "" {
 		what += " at " + o.path + " inside of " + o.outer
 	}
+	if p.cluster != "" {
+		what += " in the cluster " + p.cluster
+	}
 	field := o.path
 	if known {
 		field = join(field, "metadata") + ".namespace"

@@ -65,12 +65,13 @@ func (p *policyPart) compile(doc *document, root *yaml.Node, env *cel.Env) {
 }
 
 func (d *document) allowance(n *yaml.Node, path string) Allowance {
-	fields := d.fields(n, path, "group", "kinds", "resources", "namespaces", "within", "mappings")
+	fields := d.fields(n, path, "group", "kinds", "resources", "namespaces", "clusters", "within", "mappings")
 	a := Allowance{
 		Group:      d.text(fields["group"], join(path, "group")),
 		Kinds:      d.texts(fields["kinds"], join(path, "kinds")),
 		Resources:  d.texts(fields["resources"], join(path, "resources")),
 		Namespaces: d.texts(fields["namespaces"], join(path, "namespaces")),
+		Clusters:   d.texts(fields["clusters"], join(path, "clusters")),
 		Within:     d.texts(fields["within"], join(path, "within")),
 		Mappings:   d.texts(fields["mappings"], join(path, "mappings")),
 	}
@@ -97,6 +98,14 @@ func (d *document) allowance(n *yaml.Node, path string) Allowance {
 			at := fields["namespaces"].Content[i]
 			d.problem(at, index(join(path, "namespaces"), i), "%s is no name of a namespace, %s or %q", quoted(name), ownNamespace, "*")
 		}
+	}
+	for i, name := range a.Clusters {
+		if len(validation.IsDNS1123Label(name)) > 0 {
+			d.problem(fields["clusters"].Content[i], index(join(path, "clusters"), i), "%s is no name of a cluster", quoted(name))
+		}
+	}
+	if fields["clusters"] != nil && len(a.Clusters) == 0 {
+		d.problem(fields["clusters"], join(path, "clusters"), "names no cluster: leave it out for any")
 	}
 	return a
 }
