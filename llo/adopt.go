@@ -23,6 +23,9 @@ import (
 // the version that was looked at. After a stop between them our own name is among
 // the managers, and the adoption goes on.
 func (t *target) adoptFrom(ctx context.Context, now *sighting) (Result, error) {
+	if err := t.kind.silent("adopt", t.key); err != nil {
+		return Result{}, err
+	}
 	body, err := t.conn().do(ctx, request{verb: "get", kind: t.key.GVK.Kind, path: t.path})
 	if isAbsent(err) {
 		return Result{}, t.fail(ErrRetry, "the object to adopt has gone")

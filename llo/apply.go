@@ -75,6 +75,7 @@ var errLookAgain = errors.New("look again")
 type target struct {
 	*Cluster
 	*wanted
+	kind  *kind
 	store *store
 	path  []string
 }
@@ -101,7 +102,7 @@ func (c *Cluster) target(w *wanted) (*target, error) {
 	if store == nil {
 		return nil, w.fail(ErrInvalid, "metadata.namespace: not one of the configured namespaces")
 	}
-	return &target{c, w, store, r.path(w.key.GVK, w.key.Namespace, w.key.Name)}, nil
+	return &target{c, w, k, store, r.path(w.key.GVK, w.key.Namespace, w.key.Name)}, nil
 }
 
 func (t *target) apply(ctx context.Context) (Result, error) {
@@ -201,6 +202,9 @@ func (t *target) lookUp(ctx context.Context) error {
 
 // send fills in the rest of r and takes the object that is answered into the cache.
 func (t *target) send(ctx context.Context, r request) (*sighting, error) {
+	if err := t.kind.silent(r.verb, t.key); err != nil {
+		return nil, err
+	}
 	r.kind, r.path = t.key.GVK.Kind, t.path
 	body, err := t.conn().do(ctx, r)
 	if err != nil {

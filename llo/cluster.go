@@ -38,9 +38,6 @@ type Config struct {
 	// watch, discover), kind, HTTP status (0: no answer), and time to the answer,
 	// of a watch to its start. May be nil; must not block.
 	Observe func(verb, kind string, code int, d time.Duration)
-	// Reached is told when the API server stops answering, with the reason, and with
-	// nil when it answers again; see Reach. May be nil; must not block.
-	Reached func(err error)
 	// TakenOver is told of every forced take-over of fields from another manager.
 	// May be nil; must not block.
 	TakenOver func(kind string)
@@ -80,7 +77,7 @@ func New(cfg Config) (*Cluster, error) {
 	if c.takenOver == nil {
 		c.takenOver = func(string) {}
 	}
-	c.reach = &reach{told: cfg.Reached}
+	c.reach = &reach{}
 	if c.observe = cfg.Observe; c.observe == nil {
 		c.observe = func(string, string, int, time.Duration) {}
 	}

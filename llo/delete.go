@@ -29,6 +29,9 @@ func (c *Cluster) Delete(ctx context.Context, l *Live) error {
 	if r == nil {
 		return &Error{Verb: "delete", Key: l.Key, Err: ErrRetry, Message: "the kind is not followed"}
 	}
+	if err := k.silent("delete", l.Key); err != nil {
+		return err
+	}
 	background := metav1.DeletePropagationBackground
 	body, err := json.Marshal(&metav1.DeleteOptions{
 		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},

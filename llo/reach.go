@@ -11,53 +11,62 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// reach remembers whether the API server answers.
+// reach remembers how requests ended.
 type reach struct {
-	told func(err error) // may be nil
-
 	mu    sync.Mutex
-	since time.Time
-	err   error
+	since time.Time // of the first of those without an answer, in a row
+	err   error     // of the last one, nil if it was answered
 }
 
 // Reach is zero and nil while the API server answers, and before the first
 // attempt. Otherwise it says since when it does not, and how the last attempt
 // failed. One that does not know us (401), or a gateway without a server behind it
-// (502 to 504), does not answer. The cache stays as it was.
+// (502 to 504), does not answer. While a watch is open the API server answers. The
+// cache stays as it was.
 func (c *Cluster) Reach() (since time.Time, err error) {
 	c.reach.mu.Lock()
-	defer c.reach.mu.Unlock()
-	return c.reach.since, c.reach.err
+	since, err = c.reach.since, c.reach.err
+	c.reach.mu.Unlock()
+	if err != nil {
+		for f := range c.followers() {
+			if broken := f.state(); f.wanted.Load() && broken != nil && !errors.Is(broken, ErrNoKind) {
+				return since, err
+			}
+		}
+	}
+	return time.Time{}, nil
+}
+
+// silent is an error where the API server does not answer those who follow the
+// kind, either. They go on trying, so nobody else needs to.
+func (k *kind) silent(verb string, key Key) error {
+	if state := k.state(); state == nil || errors.Is(state, ErrNoKind) {
+		return nil
+	}
+	if _, err := k.cluster.Reach(); err != nil {
+		return &Error{Verb: verb, Key: key, Err: ErrRetry, Message: "the API server does not answer: " + err.Error()}
+	}
+	return nil
 }
 
 // note takes in how a request ended, unless our own side ended it.
 func (r *reach) note(ctx context.Context, code int, err error) {
 	switch code {
 	case 0:
-		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return
-		}
-		if err == nil {
+		if err == nil || errors.Is(ctx.Err(), context.Canceled) {
 			return
 		}
 	case http.StatusUnauthorized, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		err = fmt.Errorf("the API server answers %d", code)
+		err = fmt.Errorf("it answers %d", code)
 	default:
 		err = nil
 	}
 	r.mu.Lock()
-	news := (err == nil) != (r.err == nil)
-	if news {
-		r.since = time.Time{}
-		if err != nil {
-			r.since = time.Now()
-		}
+	defer r.mu.Unlock()
+	if err != nil && r.err == nil {
+		r.since = time.Now()
 	}
 	r.err = err
-	r.mu.Unlock()
-	if news && r.told != nil {
-		r.told(err)
-	}
 }
 
 // connect takes a connection into use.

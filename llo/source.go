@@ -43,12 +43,14 @@ func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch
 	switch {
 	case err == nil && !initial:
 		f.follows()
-	case err != nil && initial && (net.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err)):
-		// The Reflector would wait for up to a minute here and not see ctx end. As an
-		// unknown error it makes it try a plain list and give up, and run waits.
-		return nil, errors.New(err.Error())
 	case err != nil && !initial && ctx.Err() == nil:
 		f.note(classify("watch", f.key(), err, nil))
+	}
+	if err != nil && (net.IsConnectionRefused(err) || initial && apierrors.IsTooManyRequests(err)) {
+		// The Reflector would wait for up to a minute here and not see ctx end. As an
+		// unknown error it makes it give up, or try a plain list and give up, and run
+		// waits.
+		return nil, errors.New(err.Error())
 	}
 	if err != nil {
 		return nil, err
