@@ -2,13 +2,15 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 )
@@ -17,47 +19,139 @@ import (
 // belongs that is bound to no other one.
 const defaultCluster = "default"
 
-// clusters are the clusters that the agent acts on, by name. Safe for
-// concurrent use.
+// unreachableAfter is how long a cluster may be silent until that is said of what
+// is to be changed in it.
+const unreachableAfter = 5 * time.Second
+
+// clusters are the clusters that the agent acts on, by name, and which
+// components belong on them. Safe for concurrent use.
 type clusters struct {
-	changed func(entity string)
+	make    func(name string, to *rest.Config) (*llo.Cluster, error)
+	workers int // how many entities are worked on at once
+	log     *slog.Logger
 
 	mu    sync.RWMutex
-	of    map[string]*llo.Cluster
-	start func(*llo.Cluster) // nil while nothing runs
+	of    map[string]*member
+	table *clusterTable
+	start func(*member) // nil while nothing runs
 }
 
-// newClusters makes an empty set; changed is told what llo.Cluster.OnChange tells.
-func newClusters(changed func(entity string)) *clusters {
-	return &clusters{changed: changed, of: map[string]*llo.Cluster{}}
+// member is one of the clusters. It changes under the lock of the set.
+type member struct {
+	*llo.Cluster // nil while there never was a usable kubeconfig
+
+	name    string
+	digest  string        // of the connection in use
+	err     error         // why the newest connection is not in use
+	leaving bool          // bound to nothing any more; goes when nothing of ours is left in it
+	heard   bool          // a resync has gone through all that it holds
+	busy    chan struct{} // one for each call under way
+	stop    func()        // ends Run; nil before it
+}
+
+// newClusters makes an empty set. make makes a cluster of a name.
+func newClusters(workers int, log *slog.Logger, make func(name string, to *rest.Config) (*llo.Cluster, error)) *clusters {
+	return &clusters{make: make, workers: workers, log: log, of: map[string]*member{}, table: &clusterTable{}}
 }
 
 // add takes in another cluster under its name, and follows it from now on if
 // the set runs.
-func (c *clusters) add(cfg llo.Config) error {
-	added, err := llo.New(cfg)
-	if err != nil {
-		return fmt.Errorf("cluster %s: %w", cfg.Name, err)
-	}
-	added.OnChange(c.changed)
+func (c *clusters) add(name string, to connection) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.of[cfg.Name] = added
-	if c.start != nil {
-		c.start(added)
+	return c.connect(name, to)
+}
+
+// connect makes or changes a member. It needs the lock.
+func (c *clusters) connect(name string, to connection) error {
+	m := c.of[name]
+	if m == nil {
+		m = &member{name: name, busy: make(chan struct{}, max(1, c.workers/2))}
+		c.of[name] = m
+	}
+	m.leaving = false
+	if m.Cluster != nil && m.digest == to.digest {
+		m.err = nil
+		return nil
+	}
+	if m.err = to.err; m.err == nil {
+		m.err = m.use(c, to)
+	}
+	if m.err != nil {
+		return fmt.Errorf("cluster %s: %w", name, m.err)
 	}
 	return nil
+}
+
+func (m *member) use(c *clusters, to connection) error {
+	if to.rest.Insecure {
+		c.log.Warn("the certificate of a cluster's API server is not verified", "cluster", m.name)
+	}
+	if m.Cluster != nil {
+		if err := m.Reconnect(to.rest); err != nil {
+			return err
+		}
+		c.log.Info("reaching a cluster by another way", "cluster", m.name)
+	} else {
+		made, err := c.make(m.name, to.rest)
+		if err != nil {
+			return err
+		}
+		m.Cluster = made
+		if c.start != nil {
+			c.start(m)
+		}
+	}
+	m.digest = to.digest
+	return nil
+}
+
+// bind takes a table into use. A cluster that is not in it any more is left when
+// no object of ours is in it. The error names clusters whose connection cannot be
+// used; they keep the one that they had.
+func (c *clusters) bind(t *clusterTable) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.table = t
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(t.connections)) {
+		errs = append(errs, c.connect(name, t.connections[name]))
+	}
+	for name, m := range c.of {
+		_, there := t.connections[name]
+		m.leaving = !there && name != defaultCluster
+	}
+	return errors.Join(errs...)
+}
+
+// leave drops the clusters that are left and hold nothing of ours.
+func (c *clusters) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, m := range c.of {
+		if m.leaving && (m.Cluster == nil || m.Ready() && len(m.All()) == 0) {
+			c.log.Info("a cluster is left", "cluster", name)
+			if m.stop != nil {
+				m.stop()
+			}
+			delete(c.of, name)
+		}
+	}
 }
 
 // Run follows all clusters until ctx ends, and returns once nothing runs any more.
 func (c *clusters) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	c.mu.Lock()
-	c.start = func(one *llo.Cluster) {
-		running.Go(func() { _ = one.Run(ctx) }) // it gives no error
+	c.start = func(m *member) {
+		ctx, cancel := context.WithCancel(ctx)
+		m.stop = cancel
+		running.Go(func() { _ = m.Run(ctx) }) // it gives no error
 	}
-	for _, one := range c.of {
-		c.start(one)
+	for _, m := range c.of {
+		if m.Cluster != nil {
+			c.start(m)
+		}
 	}
 	c.mu.Unlock()
 	<-ctx.Done()
@@ -68,119 +162,11 @@ func (c *clusters) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow changes what is followed in every cluster.
-func (c *clusters) follow(scope llo.Scope) {
-	for _, one := range c.all() {
-		one.Follow(scope)
-	}
-}
-
-func (c *clusters) all() []*llo.Cluster {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	all := make([]*llo.Cluster, 0, len(c.of))
-	for _, one := range c.of {
-		all = append(all, one)
-	}
-	return all
-}
-
-// names of the clusters, sorted.
-func (c *clusters) names() []string {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return slices.Sorted(maps.Keys(c.of))
-}
-
-func (c *clusters) named(name string) (*llo.Cluster, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if one := c.of[name]; one != nil {
-		return one, nil
-	}
-	return nil, &llo.Error{Verb: "find", Err: llo.ErrRetry, Message: "there is no cluster " + name}
-}
-
-// ByEntity gives our objects for an entity, of all clusters, sorted by cluster
-// and key.
-func (c *clusters) ByEntity(entity string) []*llo.Live {
-	return c.collect(func(one *llo.Cluster) []*llo.Live { return one.ByEntity(entity) })
-}
-
-// All gives our objects of all clusters, sorted by cluster and key.
-func (c *clusters) All() []*llo.Live { return c.collect((*llo.Cluster).All) }
-
-func (c *clusters) collect(of func(*llo.Cluster) []*llo.Live) []*llo.Live {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if len(c.of) == 1 {
-		for _, one := range c.of {
-			return of(one)
+// follow changes what is followed: in each cluster what is in its scope.
+func (c *clusters) follow(scope func(cluster string) llo.Scope) {
+	for _, m := range c.members() {
+		if m.Cluster != nil {
+			m.Follow(scope(m.name))
 		}
 	}
-	var found []*llo.Live
-	for _, name := range slices.Sorted(maps.Keys(c.of)) {
-		found = append(found, of(c.of[name])...)
-	}
-	return found
-}
-
-// Apply makes an object so in the named cluster; see llo.Cluster.Apply.
-func (c *clusters) Apply(ctx context.Context, cluster string, o *unstructured.Unstructured) (llo.Result, error) {
-	one, err := c.named(cluster)
-	if err != nil {
-		return llo.Result{}, err
-	}
-	return one.Apply(ctx, o)
-}
-
-// Preview says what Apply would make of an object; see llo.Cluster.Preview.
-func (c *clusters) Preview(ctx context.Context, cluster string, o *unstructured.Unstructured) (llo.Preview, error) {
-	one, err := c.named(cluster)
-	if err != nil {
-		return llo.Preview{}, err
-	}
-	return one.Preview(ctx, o)
-}
-
-// Delete deletes an object where it is; see llo.Cluster.Delete.
-func (c *clusters) Delete(ctx context.Context, l *llo.Live) error {
-	one, err := c.named(l.Cluster)
-	if err != nil {
-		return err
-	}
-	return one.Delete(ctx, l)
-}
-
-// Release makes an object nobody's where it is; see llo.Cluster.Release.
-func (c *clusters) Release(ctx context.Context, l *llo.Live) error {
-	one, err := c.named(l.Cluster)
-	if err != nil {
-		return err
-	}
-	return one.Release(ctx, l)
-}
-
-// Holder tells whose object has a name; see llo.Cluster.Holder.
-func (c *clusters) Holder(cluster string, key llo.Key) (owner, entity string, exists bool) {
-	one, err := c.named(cluster)
-	if err != nil {
-		return "", "", false
-	}
-	return one.Holder(key)
-}
-
-// KindState says whether a kind is followed in the named cluster; see
-// llo.Cluster.KindState.
-func (c *clusters) KindState(cluster string, gvk schema.GroupVersionKind) error {
-	one, err := c.named(cluster)
-	if err != nil {
-		return err
-	}
-	return one.KindState(gvk)
-}
-
-// Ready says whether every cluster was listed once.
-func (c *clusters) Ready() bool {
-	return !slices.ContainsFunc(c.all(), func(one *llo.Cluster) bool { return !one.Ready() })
 }

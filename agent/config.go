@@ -53,6 +53,8 @@ type Config struct {
 	Kubeconfig string   `env:"KUBECONFIG" help:"cluster to act on; default: the one that the agent runs in"`
 	Namespace  string   `env:"NAMESPACE,default=default" help:"namespace of the objects"`
 
+	Clusters []string `env:"CLUSTERS" help:"files or folders that bind orchestrators and domains to clusters of their own, and the word secrets for labelled Secrets in NAMESPACE, with commas"`
+
 	Mappings []string `env:"MAPPINGS" help:"names of shipped mappings, and files or folders with others, with commas; default: those for the aerOS kinds"`
 	Policies []string `env:"POLICY" help:"files or folders with policies that add to the shipped one, or replace it"`
 
@@ -189,6 +191,11 @@ func (c *Config) Validate() error {
 	}
 	if slices.Contains(c.Domains, "*") && len(c.Domains) > 1 {
 		bad("DOMAIN_ID", "* cannot stand beside other domains")
+	}
+	for _, name := range c.Clusters {
+		if name != clusterSecrets && !strings.ContainsAny(name, "/.") {
+			bad("CLUSTERS", "%q must be a path (with a slash or a dot in it) or %s", name, clusterSecrets)
+		}
 	}
 	if !dnsLabel.MatchString(c.Namespace) {
 		bad("NAMESPACE", "%q is not a namespace name", c.Namespace)

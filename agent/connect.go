@@ -86,14 +86,20 @@ func (o Outside) client(ctx context.Context, cfg *Config, observe func(string, i
 }
 
 // restConfig reads a kubeconfig; without one it is the cluster that this runs in.
+// restConfig reads a kubeconfig; an empty name is the cluster that the agent runs in.
 func restConfig(kubeconfig string) (*rest.Config, error) {
 	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("KUBECONFIG: %w", err)
+		return nil, err
 	}
-	c.QPS = -1 // the API server's own fairness limits us
+	return identified(c), nil
+}
+
+// identified says who we are, and leaves limits to the API server's own fairness.
+func identified(c *rest.Config) *rest.Config {
+	c.QPS = -1
 	c.UserAgent = "hlo-agent/" + Version()
-	return c, nil
+	return c
 }
 
 // askDomains completes DOMAIN_ID: without it, it is the one Domain that the

@@ -110,16 +110,9 @@ func (d *differ) run(ctx context.Context, cfg *Config, client *ngsild.Client, fi
 	return nil
 }
 
-// look connects to the cluster and waits until it was listed.
+// look connects to the clusters and waits until they were listed.
 func (d *differ) look(ctx context.Context) (stop func(), err error) {
-	kube, err := restConfig(d.cfg.Kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	d.clusters = newClusters(func(string) {})
-	err = d.clusters.add(llo.Config{Name: defaultCluster, REST: kube, Owner: d.cfg.AgentID, Manager: "hlo-agent/" + d.cfg.AgentID,
-		Scope: d.rules().scope, Adopt: d.cfg.adopt(), Log: d.log})
-	if err != nil {
+	if d.clusters, err = clustersOf(ctx, &d.cfg, d.rules(), d.log); err != nil {
 		return nil, err
 	}
 	running, cancel := context.WithCancel(ctx)
@@ -127,7 +120,7 @@ func (d *differ) look(ctx context.Context) (stop func(), err error) {
 	go func() { ended <- d.clusters.Run(running) }()
 	go func() { ended <- d.links.run(running) }()
 	stop = func() { cancel(); <-ended; <-ended }
-	if err := waitReady(ctx, d.clusters); err != nil {
+	if err := waitReady(ctx, d.clusters, d.log); err != nil {
 		stop()
 		return nil, err
 	}
@@ -195,13 +188,14 @@ func sortedIDs(entities map[ngsild.EntityID]ngsild.Entity) []ngsild.EntityID {
 func (d *differ) component(ctx context.Context, e ngsild.Entity) {
 	p := &pass{
 		view:  view{id: e.ID, record: record{entity: e, known: true}},
-		rules: d.rules(), cluster: defaultCluster, live: d.clusters.ByEntity(string(e.ID)),
+		rules: d.rules(), live: d.clusters.ByEntity(string(e.ID)),
 	}
 	var err error
 	if p.placement, err = d.place(ctx, p); err != nil {
 		d.fail(p.id, err.Error())
 		return
 	}
+	p.cluster = d.clusterFor(p)
 	d.render(p)
 	switch {
 	case paused(p):

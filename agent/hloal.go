@@ -125,11 +125,11 @@ func (r *reconciler) getAllocation(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
-	if !r.clusters.Ready() {
-		busy("unavailable", "The cluster was not listed yet", "", time.Second).write(w)
+	a, state, ok := r.shown(id)
+	if _, all := r.clusters.ready(); !ok && !all {
+		busy("unavailable", "A cluster that may hold it was not listed yet", "", time.Second).write(w)
 		return
 	}
-	a, state, ok := r.shown(id)
 	if !ok || a.Service != service {
 		notAllocated().write(w)
 		return

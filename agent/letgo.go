@@ -28,8 +28,11 @@ func keepsObjects(e *ngsild.Entity) bool {
 func orphaned(l *llo.Live) bool { return l.Annotations[llo.DeletePolicy] == llo.Orphan }
 
 // letGo orders objects away: it deletes them, or makes them nobody's. always
-// deletes them, whatever the delete policy, since their names are needed.
+// deletes them, whatever the delete policy, since their names are needed. Those in a
+// cluster that cannot be reached do not hold up the others; for them it is a
+// *lostError.
 func (r *reconciler) letGo(ctx context.Context, p *pass, live []*llo.Live, always bool) error {
+	var lost *lostError
 	for _, l := range live {
 		if l.Deleting || r.cfg.SyncPolicy != syncAll {
 			continue
@@ -43,10 +46,17 @@ func (r *reconciler) letGo(ctx context.Context, p *pass, live []*llo.Live, alway
 			continue
 		}
 		if err := do(ctx, l); err != nil {
+			if held := r.lostIn(l.Cluster, err); held != nil {
+				lost = held
+				continue
+			}
 			return fmt.Errorf("let go of %s: %w", l.Key, err)
 		}
 		r.metrics.applies.WithLabelValues(l.Key.GVK.Kind, done).Inc()
-		r.log.Info("object "+done, "entity", entityOf(l), "object", l.Key.String())
+		r.log.Info("object "+done, "entity", entityOf(l), "cluster", l.Cluster, "object", l.Key.String())
+	}
+	if lost != nil {
+		return lost
 	}
 	return nil
 }

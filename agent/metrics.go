@@ -134,6 +134,7 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 	gauge("homing_waiting_components", "Components that want an element chosen.", func() float64 { return float64(r.homer.waitingComponents()) })
 	gauge("homing_refused_components", "Components that no element was found for, or whose template or requirements are refused.", func() float64 { return float64(r.homer.refusedComponents()) })
 	gauge("homing_inventory_age_seconds", "Age of the elements' figures (-1 while there are none).", func() float64 { return r.homer.inventoryAge().Seconds() })
+	reg.MustRegister(reached{r, prometheus.NewDesc("hlo_agent_cluster_reachable", "1 while the cluster answers; default is that of KUBECONFIG.", []string{"cluster"}, nil)})
 	reg.MustRegister(phases{r.tracker, prometheus.NewDesc("hlo_agent_components", "Components by phase.", []string{"phase"}, nil)})
 }
 
@@ -156,6 +157,26 @@ func (p phases) Collect(ch chan<- prometheus.Metric) {
 	})
 	for phase, count := range n {
 		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(count), phase)
+	}
+}
+
+// reached looks at each scrape which clusters answer.
+type reached struct {
+	r    *reconciler
+	desc *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c reached) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c reached) Collect(ch chan<- prometheus.Metric) {
+	for _, name := range c.r.clusters.names() {
+		answers := 1.0
+		if c.r.clusters.lost(name, 0) != nil {
+			answers = 0
+		}
+		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, answers, name)
 	}
 }
 

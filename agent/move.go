@@ -73,7 +73,7 @@ func movingFrom(l *llo.Live) move {
 // settle ends what the pass found complete: the old objects of a move go when
 // the new one does its work, or at once when the move was taken back.
 func (r *reconciler) settle(ctx context.Context, p *pass) error {
-	if p.want != wanted || p.problem != nil || p.paused {
+	if p.want != wanted || p.problem != nil || p.paused || p.lost != nil {
 		return nil
 	}
 	to := string(firstLink(&p.entity, attrElement))
@@ -83,7 +83,7 @@ func (r *reconciler) settle(ctx context.Context, p *pass) error {
 			old = append(old, l)
 		}
 	}
-	if err := r.letGo(ctx, p, old, false); err != nil {
+	if err := p.bear(r.letGo(ctx, p, old, false)); err != nil {
 		return err
 	}
 	if err := r.settleElsewhere(ctx, p); err != nil {

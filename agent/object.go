@@ -24,7 +24,11 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 	}
 	if main != nil && r.cfg.SyncPolicy == syncAll && r.endedBefore(p, main) {
 		p.problem = &problem{mapping.Progressing, reasonRestarting, "ordered again after its end: the ended object goes first"}
-		return r.letGo(ctx, p, p.live, true)
+		err := p.bear(r.letGo(ctx, p, p.live, true))
+		if p.lost != nil {
+			p.problem = p.lostProblem(p.lost)
+		}
+		return err
 	}
 	if i := slices.IndexFunc(p.live, func(l *llo.Live) bool { return l.Deleting && p.renders(l) }); i >= 0 {
 		p.problem = &problem{mapping.Progressing, reasonTerminating, "waiting until the object of the same name is gone"}
@@ -39,7 +43,11 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 		}
 		result, err := r.clusters.Apply(ctx, p.cluster, o)
 		if err != nil {
-			if p.problem = applyProblem(err); p.problem != nil {
+			p.problem = applyProblem(err)
+			if lost := r.lostIn(p.cluster, err); lost != nil {
+				p.lost, p.problem = lost, p.lostProblem(lost)
+			}
+			if p.problem != nil {
 				p.wake(problemRetry)
 				return nil
 			}
@@ -47,7 +55,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 		}
 		r.metrics.applies.WithLabelValues(o.GetKind(), result.Action).Inc()
 		if result.Action != "none" {
-			r.log.Info("object "+result.Action, "entity", p.id, "object", o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName(), "takenOver", len(result.TakenOver))
+			r.log.Info("object "+result.Action, "entity", p.id, "cluster", p.cluster, "object", o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName(), "takenOver", len(result.TakenOver))
 		}
 		if n == 0 && !p.waiting.IsZero() && result.Action != "none" {
 			r.metrics.lag.WithLabelValues("applied").Observe(r.now().Sub(p.waiting).Seconds())
@@ -185,8 +193,13 @@ func (p *pass) main() *llo.Live {
 	return nil
 }
 
-// renders says whether l is one of the objects that are wanted now.
+// renders says whether l is one of the objects that are wanted now. Where two
+// names stand for one cluster, that is so by either name.
 func (p *pass) renders(l *llo.Live) bool {
+	if l.Cluster != p.cluster {
+		i := slices.IndexFunc(p.live, func(same *llo.Live) bool { return same.Cluster == p.cluster && same.UID == l.UID })
+		return i >= 0 && p.renders(p.live[i])
+	}
 	return slices.ContainsFunc(p.objects.Objects, func(o *unstructured.Unstructured) bool { return p.isLive(o, l) })
 }
 

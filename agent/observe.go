@@ -13,13 +13,13 @@ import (
 // observe reads what the objects say and turns it, with the problems met on
 // the way, into the status that the entity shall carry.
 func (r *reconciler) observe(p *pass) {
-	switch p.want {
-	case elsewhere, gone:
+	switch {
+	case p.want == elsewhere, p.want == gone, p.leftOver():
 		return
-	case handover:
+	case p.want == handover:
 		r.observeHandOver(p)
 		return
-	case remove:
+	case p.want == remove:
 		r.observeRemoval(p)
 		return
 	}
@@ -38,6 +38,9 @@ func (r *reconciler) observe(p *pass) {
 	switch {
 	case p.problem != nil:
 		s.Phase, s.Reason, s.Message = p.problem.phase, p.problem.reason, p.problem.message
+		if main == nil && p.problem.reason == reasonClusterUnreachable {
+			s.remember(&p.entity, p.cluster)
+		}
 		if p.homing != nil && !p.homing.pending {
 			s.Message += "; " + p.homing.message
 		}
@@ -74,7 +77,8 @@ func (r *reconciler) observeRemoval(p *pass) {
 			componentStatus: string(removing)}
 		return
 	}
-	if len(p.live) == 0 {
+	unseen := r.unseen(p)
+	if len(p.live) == 0 && unseen == "" {
 		p.status = &status{}
 		p.status.Reason, p.status.Message = reasonRemoved, "ordered away; the object is gone"
 		if left, stays := r.left(p); stays {
@@ -91,8 +95,27 @@ func (r *reconciler) observeRemoval(p *pass) {
 		p.status.Reason, p.status.Message = reasonPaused, "ordered away, but paused: the object stays"
 	case r.cfg.SyncPolicy != syncAll:
 		p.status.Reason, p.status.Message = reasonKept, "ordered away, but SYNC_POLICY is "+r.cfg.SyncPolicy+": the object stays"
+	case p.lost != nil:
+		p.status.Reason, p.status.Message = reasonClusterUnreachable, "ordered away; "+p.lost.Error()
+	case unseen != "":
+		p.status.Reason, p.status.Message = reasonClusterUnreachable, "ordered away; whether an object is left in the cluster "+unseen+" is not known yet"
+		p.wake(unreachableAfter)
 	}
-	p.status.identify(p.live[0])
+	if len(p.live) > 0 {
+		p.status.identify(p.live[0])
+	} else {
+		p.status.remember(&p.entity, unseen)
+	}
+}
+
+// remember says of an object in a cluster that cannot be looked at what was
+// reported of it before.
+func (s *status) remember(e *ngsild.Entity, cluster string) {
+	if said := reported(e); said.Cluster == cluster {
+		s.APIVersion, s.Kind, s.Namespace, s.Name, s.UID = said.APIVersion, said.Kind, said.Namespace, said.Name, said.UID
+		s.ObservedGeneration = said.ObservedGeneration
+	}
+	s.Cluster = cluster
 }
 
 func (s *status) identify(l *llo.Live) {
@@ -113,6 +136,25 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 	s.properties = p.rules.Properties(object)
 	s.Phase, s.Reason, s.Message, s.ObservedGeneration = state.Phase, state.Reason, state.Message, state.ObservedGeneration
 	p.runs = state.Phase == mapping.Running || state.Phase == mapping.Succeeded
+	if r.clusters.lost(main.Cluster, 0) != nil {
+		r.observeLost(p, main, s)
+	} else {
+		r.observeTime(p, main, state, s)
+	}
+	if p.want != wanted || p.problem != nil || p.paused {
+		return
+	}
+	r.observeMove(p, main, s)
+	if p.order == overload && movingFrom(main).from == "" && p.runs && p.lost == nil {
+		s.Reason, s.Message = reasonOverloaded, "overloaded; nothing here can place it anew, so it stays as it is"
+		if p.homing != nil {
+			s.Message = "overloaded; it stays as it is, since " + p.homing.message
+		}
+	}
+}
+
+// observeTime says what a state means that has stood for a while.
+func (r *reconciler) observeTime(p *pass, main *llo.Live, state mapping.State, s *status) {
 	since := r.standsSince(p, main, state)
 	now := r.now()
 	switch {
@@ -129,16 +171,6 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 		} else {
 			s.Phase, s.Reason = mapping.Failed, reasonDeadlineExceeded
 			s.Message = fmt.Sprintf("no progress for %v; last seen: %s", r.cfg.ProgressDeadline, state.Message)
-		}
-	}
-	if p.want != wanted || p.problem != nil || p.paused {
-		return
-	}
-	r.observeMove(p, main, s)
-	if p.order == overload && movingFrom(main).from == "" && p.runs {
-		s.Reason, s.Message = reasonOverloaded, "overloaded; nothing here can place it anew, so it stays as it is"
-		if p.homing != nil {
-			s.Message = "overloaded; it stays as it is, since " + p.homing.message
 		}
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -39,37 +41,35 @@ func pruneCommand(getenv func(string) string) *cobra.Command {
 }
 
 func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm string, stdout, stderr io.Writer) error {
-	kube, err := restConfig(cfg.Kubeconfig)
-	if err != nil {
-		return err
-	}
+	log := newLogger(cfg, stderr)
 	loaded, err := loadRules(cfg)
 	if err != nil {
 		return err
 	}
-	cluster := newClusters(func(string) {})
-	err = cluster.add(llo.Config{Name: defaultCluster, REST: kube, Owner: cfg.AgentID, Manager: "hlo-agent/" + cfg.AgentID,
-		Scope: loaded.scope, Log: newLogger(cfg, stderr)})
+	all, err := clustersOf(ctx, cfg, loaded, log)
 	if err != nil {
 		return err
 	}
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- cluster.Run(running) }()
+	go func() { ended <- all.Run(running) }()
 	defer func() { cancel(); <-ended }()
-	if err := waitReady(ctx, cluster); err != nil {
+	if err := waitReady(ctx, all, log); err != nil {
 		return err
 	}
-	missing, err := missingEntities(ctx, client, cluster, subscriptionID(cfg.AgentID, "components"))
+	missing, err := missingEntities(ctx, client, all, subscriptionID(cfg.AgentID, "components"))
 	if err != nil {
 		return err
 	}
 	for _, l := range missing {
-		stays := ""
+		in, stays := "", ""
+		if all.several() {
+			in = l.Cluster + "\t"
+		}
 		if orphaned(l) {
 			stays = "\tstays, and is nobody's then"
 		}
-		fmt.Fprintf(stdout, "%s\t%s%s\n", l.Key, entityOf(l), stays)
+		fmt.Fprintf(stdout, "%s%s\t%s%s\n", in, l.Key, entityOf(l), stays)
 	}
 	digest := digestOf(missing)
 	switch {
@@ -84,9 +84,9 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 	}
 	released := 0
 	for _, l := range missing {
-		do := cluster.Delete
+		do := all.Delete
 		if orphaned(l) {
-			do = cluster.Release
+			do = all.Release
 			released++
 		}
 		if err := do(ctx, l); err != nil {
@@ -100,25 +100,49 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 	return nil
 }
 
-// waitReady waits until the cluster was listed.
-func waitReady(ctx context.Context, cluster *clusters) error {
-	deadline, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !cluster.Ready() {
-		select {
-		case <-tick.C:
-		case <-deadline.Done():
-			return errors.New("the cluster could not be listed within 30s; see KUBECONFIG")
-		}
+// clustersOf are all clusters that the settings name; nothing runs yet.
+func clustersOf(ctx context.Context, cfg *Config, in *rules, log *slog.Logger) (*clusters, error) {
+	kube := fileConnection("", cfg.Kubeconfig, restConfig)
+	if kube.err != nil {
+		return nil, fmt.Errorf("KUBECONFIG: %w", kube.err)
 	}
+	reader, err := newTableReader(cfg, restConfig, kube.rest)
+	if err != nil {
+		return nil, err
+	}
+	table, err := reader.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("CLUSTERS: %w", err)
+	}
+	all := newClusters(cfg.Workers, log, func(name string, to *rest.Config) (*llo.Cluster, error) {
+		return llo.New(llo.Config{Name: name, REST: to, Owner: cfg.AgentID, Manager: "hlo-agent/" + cfg.AgentID,
+			Scope: in.scope(name), Adopt: cfg.adopt(), Log: log.With("cluster", name)})
+	})
+	if err := all.add(defaultCluster, kube); err != nil {
+		return nil, err
+	}
+	if err := all.bind(table); err != nil {
+		log.Warn("left out", "err", err)
+	}
+	return all, nil
+}
+
+// waitReady waits until the clusters were listed, and names those that cannot be.
+func waitReady(ctx context.Context, all *clusters, log *slog.Logger) error {
+	if all.await(ctx, 30*time.Second) {
+		return nil
+	}
+	listed, _ := all.ready()
+	if len(listed) == 0 {
+		return errors.New("the cluster could not be listed within 30s; see KUBECONFIG")
+	}
+	log.Warn("not every cluster could be listed within 30s; the others are left out", "listed", listed)
 	return nil
 }
 
 // missingEntities lists the objects of which the broker proves that their
 // entities are gone, in order.
-func missingEntities(ctx context.Context, client *ngsild.Client, cluster *clusters, subscription string) ([]*llo.Live, error) {
+func missingEntities(ctx context.Context, client *ngsild.Client, all *clusters, subscription string) ([]*llo.Live, error) {
 	listed := map[ngsild.EntityID]bool{}
 	_, err := client.List(ctx, ngsild.Query{Types: []string{typeComponent}, Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
@@ -130,7 +154,7 @@ func missingEntities(ctx context.Context, client *ngsild.Client, cluster *cluste
 		return nil, fmt.Errorf("list components: %w", err)
 	}
 	var missing []*llo.Live
-	for _, l := range brokerOrigin(cluster.All()) {
+	for _, l := range brokerOrigin(all.All()) {
 		if listed[entityOf(l)] || l.Deleting {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 const (
 	backoffFirst = 50 * time.Millisecond
 	backoffMost  = 15 * time.Second
+	busyPause    = 250 * time.Millisecond // until a cluster that is busy is tried again
 )
 
 // queue holds the ids of entities that want a pass; an id that is worked on is
@@ -57,6 +58,9 @@ func (r *reconciler) once(ctx context.Context, id ngsild.EntityID) {
 		r.metrics.reconciles.WithLabelValues("done").Inc()
 		r.queue.Forget(id)
 		r.tracker.wake(id, again, func() { r.queue.Add(id) })
+	case errors.Is(err, errBusy):
+		r.metrics.reconciles.WithLabelValues("busy").Inc()
+		r.queue.AddAfter(id, busyPause)
 	case errors.Is(err, errSuperseded):
 		r.metrics.reconciles.WithLabelValues("superseded").Inc()
 		r.queue.AddAfter(id, time.Millisecond)

@@ -78,7 +78,7 @@ func TestScope(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string][]string{}
-	for kind, namespaces := range rules.scope {
+	for kind, namespaces := range rules.scope("default") {
 		got[kind.Kind] = namespaces
 	}
 	want := map[string][]string{
@@ -92,7 +92,7 @@ func TestScope(t *testing.T) {
 	if len(narrow) != 1 {
 		t.Errorf("follows %v, of which only ServiceComponentK8s is allowed", narrow)
 	}
-	for kind, namespaces := range union(narrow, rules.scope) {
+	for kind, namespaces := range union(narrow, rules.scope("default")) {
 		if kind.Kind == "ServiceComponentK8s" {
 			want[kind.Kind] = []string{"edge", "edge"}
 		}

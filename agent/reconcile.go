@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +46,9 @@ type reconciler struct {
 type pass struct {
 	view
 	placement
-	rules    *rules // the ones that this pass works with from its beginning to its end
-	cluster  string // where its objects belong
+	rules    *rules     // the ones that this pass works with from its beginning to its end
+	cluster  string     // where its objects belong
+	lost     *lostError // the cluster that the pass has to wait for; nil: none
 	objects  mapping.Rendered
 	live     []*llo.Live     // ours for this entity, as the cluster last said
 	problem  *problem        // why objects could not be rendered or applied
@@ -93,6 +95,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	if p.placement, err = r.place(ctx, p); err != nil {
 		return 0, err
 	}
+	p.cluster = r.clusterFor(p)
 	p.paused = paused(p)
 	if err := r.home(ctx, p); err != nil {
 		return 0, err
@@ -115,13 +118,27 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	return p.again, err
 }
 
+// clusterFor is where the objects of a component belong, and notes it so that the
+// component is looked at when the cluster is lost or comes back.
+func (r *reconciler) clusterFor(p *pass) string {
+	name := defaultCluster
+	if e := p.input.Element; e != nil {
+		name = r.clusters.For(firstLink(e, "lowLevelOrchestrator"), firstLink(e, "domain"))
+	}
+	if p.record.cluster != name {
+		r.tracker.update(p.id, func(rec *record) { rec.cluster = name })
+	}
+	return name
+}
+
 // newest finds the newest known state of an entity, reading the broker when
 // there is doubt. nil without an error: there is nothing to work on.
 func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, error) {
 	v, ok := r.tracker.get(id)
 	if !ok {
-		if len(r.clusters.ByEntity(string(id))) == 0 && !r.desk.knows(id) {
-			return nil, nil
+		live := r.clusters.ByEntity(string(id))
+		if !slices.ContainsFunc(live, r.clusters.introduced) && !r.desk.knows(id) {
+			return nil, nil // the resync that hears of all objects of a new cluster comes back to it
 		}
 		r.tracker.suspect(id)
 		v, _ = r.tracker.get(id)
@@ -142,7 +159,7 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 			return nil, errSuperseded
 		}
 	}
-	p := &pass{view: v, read: read, rules: r.rules(), cluster: defaultCluster, live: r.clusters.ByEntity(string(id))}
+	p := &pass{view: v, read: read, rules: r.rules(), live: r.clusters.ByEntity(string(id))}
 	r.takeErrand(p)
 	return p, nil
 }
@@ -155,9 +172,13 @@ func (r *reconciler) render(p *pass) {
 	if p.want != wanted || p.problem != nil {
 		return
 	}
+	if p.input.Element == nil && p.allocated == nil && r.clusters.several() {
+		p.problem = &problem{mapping.Pending, mapping.ReasonElementMissing, "the element is not there, and without it the cluster is not known"}
+		return
+	}
 	objects, err := p.rules.Render(p.input, r.cfg.Namespace)
 	if err == nil {
-		err = p.rules.policy.Check(objects.Objects)
+		err = p.rules.policy.In(p.cluster).Check(objects.Objects)
 	}
 	for _, w := range objects.Warnings {
 		r.log.Debug("rendered with a warning", "entity", p.id, "warning", w)
@@ -203,7 +224,11 @@ func (r *reconciler) apply(ctx context.Context, p *pass) error {
 		if err := r.removeElsewhere(ctx, p); err != nil {
 			return err
 		}
-		return r.letGo(ctx, p, p.live, false)
+		return p.bear(r.letGo(ctx, p, p.live, false))
+	case ended, unplaced:
+		if p.leftOver() {
+			return p.bear(r.letGo(ctx, p, p.live, false))
+		}
 	case wanted:
 		if p.problem != nil {
 			return nil // the present object stays

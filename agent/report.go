@@ -42,6 +42,8 @@ const (
 	reasonRemoved           = "Removed"           // ordered away, and gone
 	reasonOrphaned          = "Orphaned"          // ordered away; the object stays, and is nobody's
 
+	reasonClusterUnreachable = "ClusterUnreachable" // the cluster does not answer, or its kubeconfig cannot be used
+
 	reasonPlacing             = "Placing"             // an element is being chosen
 	reasonNoElementFits       = "NoElementFits"       // no element satisfies the requirements
 	reasonUndecided           = "Undecided"           // the time to choose an element was over before one was found

@@ -16,6 +16,7 @@ import (
 // what it lacks.
 func (r *reconciler) resync(ctx context.Context) error {
 	asked := r.now()
+	known, _ := r.clusters.ready()
 	if err := r.resyncLinks(ctx, asked); err != nil {
 		return fmt.Errorf("list linked entities: %w", err)
 	}
@@ -39,6 +40,7 @@ func (r *reconciler) resync(ctx context.Context) error {
 		return fmt.Errorf("list components: %w", ngsild.ErrShortList)
 	}
 	r.missing(seen, asked)
+	r.clusters.heard(known)
 	r.log.Debug("resync", "components", len(seen), "duration", r.now().Sub(asked))
 	return nil
 }

@@ -17,8 +17,10 @@ type rules struct {
 	*mapping.Set
 	policy   *mapping.Policy
 	followed *followed
-	scope    llo.Scope // where objects may be
 }
+
+// scope is which kinds may be where in a cluster.
+func (u *rules) scope(cluster string) llo.Scope { return scopeOf(u.Set, u.policy.In(cluster)) }
 
 // ruleTexts are the files that rules are made of.
 type ruleTexts struct{ mappings, policies []mapping.Source }
@@ -72,7 +74,7 @@ func loadRules(cfg *Config) (*rules, error) {
 }
 
 func newRules(set *mapping.Set, policy *mapping.Policy) *rules {
-	return &rules{Set: set, policy: policy, followed: follow(set), scope: scopeOf(set, policy)}
+	return &rules{Set: set, policy: policy, followed: follow(set)}
 }
 
 // use makes rules the ones that the next pass begins with. Passes that have
@@ -91,7 +93,7 @@ func (r *reconciler) rules() *rules { return r.current.Load() }
 // the last that needed them has begun anew.
 func (s *service) replaceRules(ctx context.Context, now *rules) {
 	before := s.rules()
-	s.clusters.follow(union(before.scope, now.scope))
+	s.clusters.follow(func(name string) llo.Scope { return union(before.scope(name), now.scope(name)) })
 	s.use(now)
 	s.clusters.follow(now.scope)
 	select {

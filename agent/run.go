@@ -3,12 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -60,7 +58,11 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	kube, err := o.Kubernetes(cfg.Kubeconfig)
+	kube := fileConnection("", cfg.Kubeconfig, o.Kubernetes)
+	if kube.err != nil {
+		return fmt.Errorf("KUBECONFIG: %w", kube.err)
+	}
+	table, err := newTableReader(&cfg, o.Kubernetes, kube.rest)
 	if err != nil {
 		return err
 	}
@@ -112,8 +114,8 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	var group errgroup.Group
 	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h)) })
 	if err := s.identify(ctx, client); err == nil {
-		s.clusters = newClusters(func(entity string) { s.queue.Add(ngsild.EntityID(entity)) })
-		if err := s.clusters.add(s.clusterConfig(defaultCluster, kube)); err != nil {
+		s.clusters = newClusters(cfg.Workers, log, s.newCluster)
+		if err := s.clusters.add(defaultCluster, kube); err != nil {
 			cancel()
 			return errors.Join(err, group.Wait())
 		}
@@ -127,7 +129,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		}
 		s.watchState(reg, h.lastResync, s.messageLag)
 		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterText, s.guard.state })
-		s.start(ctx, inner, &group, public)
+		s.start(ctx, inner, &group, public, table)
 		<-ctx.Done()
 		s.stop(inner)
 	}
@@ -146,18 +148,25 @@ func (s *service) identify(ctx context.Context, client *ngsild.Client) error {
 	return err
 }
 
-func (s *service) clusterConfig(name string, kube *rest.Config) llo.Config {
-	return llo.Config{
-		Name: name, REST: kube, Owner: s.cfg.AgentID, Manager: "hlo-agent/" + s.cfg.AgentID,
-		Scope: s.rules().scope, Adopt: s.cfg.adopt(),
-		Log: s.log, Observe: s.metrics.kubernetes,
+// newCluster makes a cluster that queues the entities whose objects change in it.
+func (s *service) newCluster(name string, to *rest.Config) (*llo.Cluster, error) {
+	made, err := llo.New(llo.Config{
+		Name: name, REST: to, Owner: s.cfg.AgentID, Manager: "hlo-agent/" + s.cfg.AgentID,
+		Scope: s.rules().scope(name), Adopt: s.cfg.adopt(),
+		Log: s.log.With("cluster", name), Observe: s.metrics.kubernetes,
 		TakenOver: func(kind string) { s.metrics.takeovers.WithLabelValues(kind).Inc() },
+	})
+	if err != nil {
+		return nil, err
 	}
+	made.OnChange(func(entity string) { s.queue.Add(ngsild.EntityID(entity)) })
+	return made, nil
 }
 
 // start begins everything that runs until the stop. Workers begin when the
-// cluster and the broker were listed once: before that, nothing is known.
-func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face) {
+// broker was listed once, and the clusters, as far as they answer: before that,
+// nothing is known.
+func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face, table *tableReader) {
 	s.keeper = ngsild.NewKeeper(s.keeperConfig())
 	s.receiver = ngsild.NewReceiver(s.receiverConfig())
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
@@ -170,13 +179,15 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 	group.Go(func() error { return s.links.run(inner) })
 	group.Go(func() error {
 		defer close(s.worked)
-		if !s.listFirst(ctx) {
+		bound := s.bindFirst(ctx, table)
+		if bound == nil || !s.listFirst(ctx) {
 			return nil
 		}
 		var all errgroup.Group
 		all.Go(func() error { return s.work(inner, s.cfg.Workers) })
 		all.Go(func() error { return s.keepTrue(ctx) })
-		all.Go(func() error { return s.keepLoaded(ctx, s.rulesReload(s.texts)) })
+		all.Go(func() error { return s.keepLoaded(ctx, s.rulesReload(s.texts), bound) })
+		all.Go(func() error { return s.keepClusters(ctx) })
 		all.Go(func() error { return s.neighbours.run(inner) })
 		if s.consumer != nil {
 			all.Go(func() error { return s.consumer.Run(ctx) })
@@ -237,27 +248,3 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 
 // prunable is the number of objects that a missing entity could cost us.
 func (s *service) prunable() int { return len(brokerOrigin(s.clusters.All())) }
-
-// clusterState says which kinds cannot be followed, "ok" when all can. A kind
-// that is not installed is named, and is nothing wrong with the cluster.
-func (r *reconciler) clusterState() (text string, healthy bool) {
-	var wrong []string
-	healthy = true
-	for _, name := range r.clusters.names() {
-		for _, kind := range slices.SortedFunc(maps.Keys(r.rules().scope), compareKinds) {
-			if err := r.clusters.KindState(name, kind); err != nil {
-				wrong = append(wrong, err.Error())
-				healthy = healthy && errors.Is(err, llo.ErrNoKind)
-			}
-		}
-	}
-	if len(wrong) == 0 {
-		return "ok", true
-	}
-	return strings.Join(wrong, "; "), healthy
-}
-
-func (r *reconciler) clusterText() string {
-	text, _ := r.clusterState()
-	return text
-}

@@ -77,17 +77,11 @@ func (s *service) wantResync() {
 	}
 }
 
-// listFirst waits until the cluster and the broker were read once, and says
-// whether that happened before ctx ended.
+// listFirst waits until the broker was read once, and a while for the clusters,
+// and says whether that happened before ctx ended.
 func (s *service) listFirst(ctx context.Context) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !s.clusters.Ready() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
+	if !s.clusters.await(ctx, listPatience) && ctx.Err() != nil {
+		return false
 	}
 	for wait, said := 200*time.Millisecond, false; ; wait = min(2*wait, 15*time.Second) {
 		s.checkSubscriptions(ctx)

@@ -46,6 +46,7 @@ type record struct {
 	seenAt    time.Time
 	quarrels  int    // foreign reports since the last resync
 	contested bool   // somebody else keeps changing the report
+	cluster   string // where its objects belong, as last computed
 	phase     string // as last computed, for the metric
 	settled   uint64 // the version for which the service was last looked at
 	timer     *time.Timer

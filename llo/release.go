@@ -16,14 +16,19 @@ import (
 // has its name, or it is on its way out. Errors are those of Delete. ctx and 30 s
 // bound the call.
 func (c *Cluster) Release(ctx context.Context, l *Live) error {
-	now := c.sighting(l.Key)
+	now, k := c.sighting(l.Key), c.kind(l.GVK)
 	switch {
+	case now == nil && k != nil && !k.settled():
+		return &Error{Verb: "release", Key: l.Key, Err: ErrRetry, Message: "the kind was not listed yet"}
 	case now == nil, now.UID != l.UID, now.Deleting:
 		return nil
 	case !now.ours:
 		return &ForeignError{Key: l.Key, Owner: now.owner, Entity: now.entity}
 	}
-	r := c.kind(l.GVK).known()
+	if err := k.silent("release", l.Key); err != nil {
+		return err
+	}
+	r := k.known()
 	if r == nil {
 		return &Error{Verb: "release", Key: l.Key, Err: ErrRetry, Message: "the kind is not followed"}
 	}
@@ -33,7 +38,7 @@ func (c *Cluster) Release(ctx context.Context, l *Live) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.api.do(ctx, request{
+	answer, err := c.conn().do(ctx, request{
 		verb: "release", kind: l.GVK.Kind, method: http.MethodPatch, patch: types.MergePatchType,
 		path: r.path(l.GVK, l.Namespace, l.Name), body: body, options: &metav1.PatchOptions{FieldManager: c.manager},
 	})
