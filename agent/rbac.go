@@ -18,25 +18,32 @@ import (
 
 func rbacCommand(getenv func(string) string) *cobra.Command {
 	var mappings, policies []string
-	var namespace, name, account string
+	var namespace, name, account, cluster string
+	fromSecrets := slices.Contains(words(getenv("CLUSTERS")), clusterSecrets)
 	cmd := &cobra.Command{
 		Use: "rbac [--mapping NAME|PATH]... [--policy PATH]...", Args: cobra.NoArgs,
 		Short: "Print the rights in the cluster that the allow list asks for, as Roles and ClusterRoles",
 		Long: "Prints what the agent must be allowed to do in the cluster, and no more: what the policy's allow list lets\n" +
 			"the mappings produce, in the namespaces in which it lets them. A ClusterRole is printed only for what may be\n" +
-			"in any namespace, or in none. With --service-account the bindings come with it. Nothing is sent anywhere.",
+			"in any namespace, or in none. With --service-account the bindings come with it. Nothing is sent anywhere.\n" +
+			"If CLUSTERS asks for Secrets, the right to list them in the default cluster is among them.",
 		Example: "  hlo-agent rbac | kubectl auth reconcile -f -\n  hlo-agent rbac --mapping kubernetes --mapping argocd --namespace edge --service-account edge/hlo-agent",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := loadRules(&Config{Mappings: mappings, Policies: policies, Namespace: namespace})
 			if err != nil {
 				return err
 			}
-			return printRights(rightsOf(loaded.policy), name, account, cmd.OutOrStdout())
+			rights := rightsOf(loaded.policy.In(cluster))
+			if fromSecrets && cluster == defaultCluster {
+				rights.add(namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}})
+			}
+			return printRights(rights, name, account, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringSliceVar(&mappings, "mapping", words(getenv("MAPPINGS")), "as in MAPPINGS, which is the default")
 	cmd.Flags().StringSliceVar(&policies, "policy", words(getenv("POLICY")), "as in POLICY, which is the default")
 	cmd.Flags().StringVar(&namespace, "namespace", cmp.Or(strings.TrimSpace(getenv("NAMESPACE")), "default"), "namespace of the objects; NAMESPACE is the default")
+	cmd.Flags().StringVar(&cluster, "cluster", defaultCluster, "the cluster that the rights are for; see CLUSTERS")
 	cmd.Flags().StringVar(&name, "name", "hlo-agent", "name of the roles and bindings")
 	cmd.Flags().StringVar(&account, "service-account", "", "NAMESPACE/NAME of the account to bind them to")
 	return cmd
@@ -55,6 +62,18 @@ func words(setting string) []string {
 
 // rights are RBAC rules by namespace; those without one hold in the whole cluster.
 type rights map[string][]rbacv1.PolicyRule
+
+// add adds a rule, unless what is there grants it already.
+func (r rights) add(namespace string, rule rbacv1.PolicyRule) {
+	for _, at := range []string{namespace, ""} {
+		for _, there := range r[at] {
+			if there.APIGroups[0] == rule.APIGroups[0] && slices.Contains(there.Resources, rule.Resources[0]) {
+				return
+			}
+		}
+	}
+	r[namespace] = append(r[namespace], rule)
+}
 
 // objectVerbs are what package llo does with the objects that it is given: it lists and watches their kinds,
 // reads one by its name, makes and changes them by server-side apply (a create is a patch that needs both
