@@ -28,7 +28,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS
 RACE := $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo -race)
 
 .PHONY: help build binaries image push chart helm-upload deploy all clean-build clean-deploy clean-all manifests release \
-	sandbox test check lint bench messages fuzz dashboard clean
+	sandbox test check lint bench homing-bench homing-oracle messages fuzz dashboard clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,13 @@ check: lint test ## what CI looks at first
 
 bench: binaries ## the speed of the agent beside bare client-go; N=2000
 	bin/hlo-sandbox bench -n $(or $(N),2000)
+
+homing-bench: ## the speed of homing, worst of five seeds for each row of docs/performance.md
+	go test ./homing -run '^$$' -bench . -benchtime 5x
+
+homing-oracle: ## random homing problems against complete enumeration; N=20000
+	@out=$$(go test ./homing -run '^TestOracle$$' -v -count 1 -timeout 120m -homing.problems=$(or $(N),20000) 2>&1) || { echo "$$out"; exit 1; }; \
+	echo "$$out" | grep -o 'oracle: .*'
 
 messages: ## allocation messages while the agent is killed at random; KILLS=200
 	go run ./cmd/hlo-sandbox assets >/dev/null
