@@ -105,7 +105,7 @@ constraints:
 	want := map[string]any{
 		"candidate_id": "c2", "inventory_type": "cloud", "location_id": "r2", "cost": stayCost, "existing_placement": "true", "uniqueness": "false",
 		"service_resource_id": "sr", "vlan_key": "vk", "conflict_id": "vnf|r2|", "passthrough_attributes": map[string]any{"td": int64(7)},
-		"flavor_map": map[string]any{"label": "big"}, "flavor_ids": map[string]any{"label": "id7"}, "hpa_score": 0.0,
+		"flavor_map": map[string]any{"label": "big"}, "flavor_ids": map[string]any{"label": "id7"}, "hpa_score": 0.0, "inventory_provider": "aai",
 		"all_directives": []any{map[string]any{"id": "vm", "type": "vnfc", "directives": []any{
 			map[string]any{"type": "flavor_directives", "attributes": []any{
 				map[string]any{"attribute_name": "label", "attribute_value": "big"}, map[string]any{"attribute_name": "flavorId", "attribute_value": "id7"},

@@ -196,7 +196,7 @@ func (q *requirement) item(c *Candidate) *item {
 		it.extra = make(map[string]any, len(q.extra)+len(q.defaults)+2)
 		for key, v := range q.defaults {
 			name := strings.ReplaceAll(key, "-", "_")
-			if _, ok := c.Fields[name]; !ok && strings.HasPrefix(c.Kind, "n") || c.Kind == "slice_profiles" {
+			if _, ok := c.Fields[name]; !ok && (strings.HasPrefix(c.Kind, "n") || c.Kind == "slice_profiles") {
 				it.extra[name] = v
 			}
 		}

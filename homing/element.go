@@ -10,14 +10,9 @@ import (
 
 // element is an InfrastructureElement as a candidate.
 func (w *world) element(e *ngsild.Entity) *Candidate {
-	domain, orchestrator, power := w.linked(e, "domain"), w.linked(e, "lowLevelOrchestrator"), w.linked(e, "powerSource")
-	c := &Candidate{ID: string(e.ID), Kind: element, Fields: fieldsOf(e), open: true, zones: map[string]string{}, related: map[string]map[string]any{}}
+	domain, orchestrator := w.linked(e, "domain"), w.linked(e, "lowLevelOrchestrator")
+	c := &Candidate{ID: string(e.ID), Kind: element, Fields: fieldsOf(e), open: true, zones: map[string]string{}, related: w.related(e)}
 	f := c.Fields
-	for name, other := range map[string]*ngsild.Entity{"domain": domain, "lowLevelOrchestrator": orchestrator, "powerSource": power} {
-		if other.ID != "" {
-			c.related[name] = fieldsOf(other)
-		}
-	}
 	f["candidate_id"], f["inventory_type"], f["inventory_provider"], f["location_type"] = c.ID, element, "aerios", "domain"
 	if cost, ok := number(f[w.o.Cost]); ok && w.o.Cost != "" {
 		f["cost"] = cost

@@ -33,11 +33,12 @@ type EntityOptions struct {
 // the same id the last counts. The entities are not changed, but kept.
 func FromEntities(entities []ngsild.Entity, o EntityOptions) *Inventory {
 	w := newWorld(entities, o)
-	inv := &Inventory{CapacityInUse: map[string]map[string]float64{}}
+	inv := &Inventory{CapacityInUse: map[string]map[string]float64{}, Hosts: map[string]Place{}, CLLIs: map[string]Place{}}
 	elements := map[ngsild.EntityID]*Candidate{}
 	for _, id := range w.order {
 		if e := w.byID[id]; e.Type == "InfrastructureElement" {
 			elements[id] = w.element(e)
+			inv.place(e, elements[id])
 			inv.candidates = append(inv.candidates, elements[id])
 		}
 	}
@@ -75,13 +76,14 @@ func parseEntities(data []byte) (*Inventory, []*PathError) {
 
 // world looks entities up by id.
 type world struct {
-	byID  map[ngsild.EntityID]*ngsild.Entity
-	order []ngsild.EntityID
-	o     EntityOptions
+	byID   map[ngsild.EntityID]*ngsild.Entity
+	order  []ngsild.EntityID
+	fields map[ngsild.EntityID]map[string]any // of entities that others refer to
+	o      EntityOptions
 }
 
 func newWorld(entities []ngsild.Entity, o EntityOptions) *world {
-	w := &world{byID: map[ngsild.EntityID]*ngsild.Entity{}, o: o}
+	w := &world{byID: map[ngsild.EntityID]*ngsild.Entity{}, fields: map[ngsild.EntityID]map[string]any{}, o: o}
 	for i := range entities {
 		e := &entities[i]
 		if e.Deleted {
@@ -105,6 +107,46 @@ func (w *world) linked(e *ngsild.Entity, name string) *ngsild.Entity {
 		}
 	}
 	return &ngsild.Entity{}
+}
+
+// related are the fields of the entities that e refers to, by relationship.
+func (w *world) related(e *ngsild.Entity) map[string]map[string]any {
+	related := map[string]map[string]any{}
+	for name, a := range e.Attrs {
+		if a.Kind != ngsild.Relationship && a.Kind != ngsild.KindUnknown {
+			continue
+		}
+		other := w.linked(e, name)
+		if other.ID == "" {
+			continue
+		}
+		if w.fields[other.ID] == nil {
+			w.fields[other.ID] = fieldsOf(other)
+		}
+		related[name] = w.fields[other.ID]
+	}
+	return related
+}
+
+// place notes where an element is, so that locations can be found by its host's
+// name or id, and by the code of its site.
+func (inv *Inventory) place(e *ngsild.Entity, c *Candidate) {
+	lat, ok := number(c.Fields["latitude"])
+	lon, also := number(c.Fields["longitude"])
+	if !ok || !also {
+		return
+	}
+	country, _ := plain(c.Fields["country"])
+	at := Place{lat, lon, country}
+	inv.Hosts[c.ID] = at
+	if name, ok := e.Text("hostname"); ok && name != "" {
+		inv.Hosts[name] = at
+	}
+	if site, _ := plain(c.Fields["physical_location_id"]); site != "" {
+		if _, known := inv.CLLIs[site]; !known {
+			inv.CLLIs[site] = at
+		}
+	}
 }
 
 // fieldsOf are an entity's attributes as a candidate has them: without figures

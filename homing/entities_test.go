@@ -213,3 +213,36 @@ func TestGenerateDeterministic(t *testing.T) {
 		t.Errorf("differ:\n%s\n%s", first, second)
 	}
 }
+
+// TestWhatElementsReferTo: fields of any linked entity by a dotted name, and
+// locations by an element's host name, its id and its site.
+func TestWhatElementsReferTo(t *testing.T) {
+	t.Parallel()
+	inv, errs := ParseInventory([]byte(`[
+	 {"id": "urn:ie:1", "type": "InfrastructureElement", "hostname": "node-1", "site": "DLLSTX55", "rack": "urn:rack:1", "location": {"type": "Point", "coordinates": [10, 45]}},
+	 {"id": "urn:ie:2", "type": "InfrastructureElement", "rack": {"type": "Relationship", "object": "urn:rack:2"}, "location": {"type": "Point", "coordinates": [12, 45]}},
+	 {"id": "urn:rack:1", "type": "Rack", "row": 3}, {"id": "urn:rack:2", "type": "Rack", "row": 4}]`))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	for constraint, want := range map[string]string{
+		"attribute, demands: a, properties: {evaluate: {rack.row: 4}}":                           "urn:ie:2",
+		"attribute, demands: a, properties: {evaluate: {rack.row: 5}}":                           "",
+		"distance_to_location, demands: a, properties: {distance: < 1 km, location: byName}":     "urn:ie:1",
+		"distance_to_location, demands: a, properties: {distance: < 1 km, location: byID}":       "urn:ie:2",
+		"distance_to_location, demands: a, properties: {distance: 100-200 km, location: bySite}": "urn:ie:2",
+	} {
+		tpl, errs := Parse([]byte("homing_template_version: 2018-02-01\nlocations: {byName: {host_name: node-1}, byID: {host_name: 'urn:ie:2'}, bySite: {clli_code: DLLSTX55}}\n"+
+			"demands: {a: [{inventory_provider: aerios, inventory_type: infrastructure_element}]}\nconstraints: {c: {type: "+constraint+"}}"), nil, nil)
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		got := ""
+		if r := Solve(t.Context(), tpl, inv, Options{}); len(r.Recommendations) > 0 {
+			got = r.Recommendations[0].Assignment["a"]
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", constraint, got, want)
+		}
+	}
+}

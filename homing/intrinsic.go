@@ -10,12 +10,19 @@ type intrinsics struct {
 	params map[string]any
 	files  map[string][]byte
 	found  *findings
+	size   int // values replaced or copied so far
 }
 
 // deepest is how often a replaced value may contain the next intrinsic.
 const deepest = 20
 
 func (s *intrinsics) replace(v any, path string, depth int) any {
+	if s.size++; s.size > largestDocument {
+		if s.size == largestDocument+1 {
+			s.found.add(path, "too large once its parameters are filled in: accepted are %d values", largestDocument)
+		}
+		return unresolved{}
+	}
 	switch v := v.(type) {
 	case []any:
 		list := make([]any, len(v))

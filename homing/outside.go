@@ -38,6 +38,8 @@ type Question struct {
 	Constraint string
 	// Request is the constraint's own; for a license its key, under "key".
 	Request map[string]any
+	// RequestType is the template's parameter request_type, if it has one.
+	RequestType string
 	// Amounts are the numbers of the request, quantities of memory and storage in GB.
 	Amounts map[string]float64
 	// Candidates are ids, in order; for vim_fit the vim-ids of the candidates, for
@@ -79,6 +81,9 @@ func (ev *evaluation) inquire(ctx context.Context, systems Systems) {
 	}
 	if q := ev.networkQuestion(); q != nil {
 		questions = append(questions, *q)
+	}
+	for i := range questions {
+		questions[i].RequestType = ev.t.requestType
 	}
 	var answers []Answer
 	if systems != nil && len(questions) > 0 {

@@ -100,6 +100,20 @@ type silent struct{}
 
 func (silent) Answer(context.Context, []Question) []Answer { return nil }
 
+// TestNotesOfATemplate: what a template says in vain shows in its result, and its
+// request_type goes along with every question.
+func TestNotesOfATemplate(t *testing.T) {
+	t.Parallel()
+	s := &systems{reply: fits("c1")}
+	got := answer(t, "parameters: {REQUEST_TYPE: speed changed}\nreservation_s: 1\n"+fmt.Sprintf(outsideTemplate, "fw: {type: license, demands: b, properties: {id: fw, key: gold}}"), outsideClouds, Options{Systems: s})
+	if len(got.Notes) != 1 || !strings.HasPrefix(got.Notes[0], "template: reservation_s: unknown section, ignored") {
+		t.Errorf("notes %q", got.Notes)
+	}
+	if s.asked[0][0].RequestType != "speed changed" {
+		t.Errorf("asked %+v", s.asked)
+	}
+}
+
 // TestOutsideCapacityAddsUp has two demands that each fit on a VIM that cannot
 // hold both: known when the controller says how much is free.
 func TestOutsideCapacityAddsUp(t *testing.T) {

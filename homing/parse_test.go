@@ -1,6 +1,8 @@
 package homing
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -198,5 +200,22 @@ func TestWarnings(t *testing.T) {
 	}
 	if got := template.locations["plant"].place.Latitude; got != 46 || !template.Rehome() {
 		t.Errorf("latitude %v, rehome %v: the parameters given do not override", got, template.Rehome())
+	}
+}
+
+// TestParametersWithoutEnd: parameters that multiply each other are stopped, not
+// filled in.
+func TestParametersWithoutEnd(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("homing_template_version: 2018-02-01\nparameters:\n  p19: x\n")
+	for i := range 19 {
+		fmt.Fprintf(&b, "  p%d: [%s]\n", i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("{get_param: p%d}, ", i+1), 10), ", "))
+	}
+	b.WriteString("demands: {a: [{inventory_provider: aai, inventory_type: cloud, service_type: {get_param: p0}}]}\n")
+	_, errs := Parse([]byte(b.String()), nil, nil)
+	const want = "too large once its parameters are filled in: accepted are 1000000 values"
+	if !slices.ContainsFunc(errs, func(e *PathError) bool { return e.Message == want }) {
+		t.Errorf("%d errors, none of which is %q", len(errs), want)
 	}
 }

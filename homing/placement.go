@@ -46,7 +46,7 @@ func (t *Template) candidateOf(c map[string]any) map[string]any {
 	}
 	shown := chosenFields(c, names...)
 	shown["is_rehome"] = "false"
-	if t.rehome && c["existing_placement"] != "true" {
+	if t.Rehome() && c["existing_placement"] != "true" {
 		shown["is_rehome"] = "true"
 	}
 	if v, _ := plain(c["cloud_region_version"]); v == "2.5" && shown["location_id"] != nil {

@@ -51,6 +51,13 @@ func TestOracle(t *testing.T) {
 	}
 }
 
+// TestEqualsBesideOneValue has equals to choose among while one demand is left a
+// single candidate by what the others cost.
+func TestEqualsBesideOneValue(t *testing.T) {
+	t.Parallel()
+	compare(t, 6566)
+}
+
 func compare(t *testing.T, seed uint64) string {
 	t.Helper()
 	p := makeProblem(seed)

@@ -59,6 +59,9 @@ func solve(ctx context.Context, t *Template, inv *Inventory, o Options) Result {
 	}
 	result.Removed = ev.removed()
 	result.Notes = ev.noted()
+	for _, w := range t.Warnings {
+		result.Notes = append(result.Notes, "template: "+w.Error())
+	}
 	return result
 }
 

@@ -18,7 +18,7 @@ type Template struct {
 	constraints  []*constraint // by name
 	objective    *objective    // nil for the default
 	reservations []Reservation
-	rehome       bool
+	requestType  string // "speed changed" asks for a placement anew
 }
 
 // versions are those that this engine reads; genericVersion is the one whose
@@ -38,7 +38,7 @@ func (t *Template) Demands() []string {
 
 // Rehome reports whether the template's request_type asks for a placement anew
 // ("speed changed"): recommendations then tell who moves.
-func (t *Template) Rehome() bool { return t.rehome }
+func (t *Template) Rehome() bool { return t.requestType == "speed changed" }
 
 // Parse reads a template in YAML or JSON. files are what {get_file: …} may name;
 // params override the template's own parameters. Everything wrong is returned at
@@ -117,8 +117,8 @@ func (p *parser) version(body map[string]any) {
 
 func (p *parser) request(params map[string]any) {
 	for _, name := range []string{"request_type", "REQUEST_TYPE"} {
-		if text, _ := params[name].(string); text == "speed changed" {
-			p.t.rehome = true
+		if text, _ := params[name].(string); text != "" {
+			p.t.requestType = text
 		}
 	}
 }

@@ -12,11 +12,12 @@ import (
 // checkOf is one question in the format of service controllers and licence
 // providers.
 type checkOf struct {
-	Type       string         `json:"type"`
-	Name       string         `json:"name"` // of the controller or licence
-	Constraint string         `json:"constraint"`
-	Request    map[string]any `json:"request"`
-	Candidates []string       `json:"candidates"`
+	Type        string         `json:"type"`
+	Name        string         `json:"name"` // of the controller or licence
+	Constraint  string         `json:"constraint"`
+	RequestType string         `json:"request_type,omitempty"`
+	Request     map[string]any `json:"request"`
+	Candidates  []string       `json:"candidates"`
 }
 
 // checks asks a service controller or a licence provider everything at once:
@@ -24,7 +25,7 @@ type checkOf struct {
 func (e *endpoint) checks(ctx context.Context, questions []homing.Question) ([]homing.Answer, error) {
 	all := make([]checkOf, len(questions))
 	for i, q := range questions {
-		all[i] = checkOf{q.Type, q.Controller, q.Constraint, q.Request, q.Candidates}
+		all[i] = checkOf{q.Type, q.Controller, q.Constraint, q.RequestType, q.Request, q.Candidates}
 		if q.Request == nil {
 			all[i].Request = map[string]any{}
 		}

@@ -21,13 +21,8 @@ func (s *solver) dive(nd *node, depth int) bool {
 		if !s.price(nd) {
 			return false
 		}
-		top := s.child(nd)
+		top := s.fresh(nd)
 		defer s.leave(top)
-		for v := range s.n {
-			if !top.fixed[v] {
-				s.touch(top, v)
-			}
-		}
 		if !s.propagate(top, false) {
 			return false
 		}

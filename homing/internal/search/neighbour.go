@@ -35,6 +35,9 @@ func (s *solver) around(root *node, free []int, effort int) {
 	defer s.leave(c)
 	incumbent := s.found.list[0].Values
 	for v := range s.n {
+		if !c.fixed[v] && c.count[v] == 1 {
+			s.touch(c, v) // or it would never be fixed
+		}
 		if c.fixed[v] || slices.Contains(free, v) {
 			continue
 		}

@@ -56,6 +56,18 @@ func (s *solver) child(nd *node) *node {
 	return c
 }
 
+// fresh is a child of a node whose queue was not worked off: all that it leaves
+// open is looked at again. A variable with one value left would never be fixed.
+func (s *solver) fresh(nd *node) *node {
+	c := s.child(nd)
+	for v := range s.n {
+		if !c.fixed[v] {
+			s.touch(c, v)
+		}
+	}
+	return c
+}
+
 // leave takes back what nd's own variables loaded and keeps nd for reuse.
 func (s *solver) leave(nd *node) {
 	for _, fixed := range nd.own {

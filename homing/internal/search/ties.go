@@ -43,7 +43,7 @@ func (s *solver) earliest(root *node, known Solution, limit int64) Solution {
 	s.found, s.limit, s.first = newBest(1), limit, true
 	defer func() { s.first = false }()
 	end := s.nodes + tieEffort
-	nd := s.child(root)
+	nd := s.fresh(root)
 	held := []*node{nd}
 	if !s.propagate(nd, false) { // drops what leads over the limit, so nearly everything
 		s.leave(nd)
