@@ -32,7 +32,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(getenv), renderCommand(), diffCommand(getenv), mappingCommand(), rbacCommand(getenv), homingCommand(getenv), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
+	root.AddCommand(runCommand(getenv), renderCommand(), diffCommand(getenv), mappingCommand(), rbacCommand(getenv), homingCommand(args, getenv), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
 	err := root.ExecuteContext(ctx)
 	var code exit
 	switch {

@@ -30,10 +30,48 @@ type exit int
 // Error implements error.
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-func homingCommand(getenv func(string) string) *cobra.Command {
+// homingCommand is for the command line args, which tell how a command line that
+// is wrong is to be answered.
+func homingCommand(args []string, getenv func(string) string) *cobra.Command {
 	root := &cobra.Command{Use: "homing", Short: "Solve, check and explain homing templates; see docs/homing.md"}
 	root.AddCommand(solveCommand(getenv), validateCommand(), explainHomingCommand(getenv))
+	wrong := func(cmd *cobra.Command, err error) error {
+		h := homingInput{output: outputIn(args)}
+		if err := h.print(cmd.OutOrStdout(), homing.Rejected([]*homing.PathError{{Path: "arguments", Message: err.Error()}})); err != nil {
+			return err
+		}
+		return exit(exitError)
+	}
+	for _, cmd := range root.Commands() {
+		cmd.SetFlagErrorFunc(wrong)
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return wrong(cmd, fmt.Errorf("%q is not expected: everything is given by flags", args[0]))
+			}
+			return nil
+		}
+	}
 	return root
+}
+
+// outputIn is the output that a command line asks for, whatever else is wrong with it.
+func outputIn(args []string) string {
+	output := "table"
+	for i, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		switch {
+		case ok && (name == "-o" || name == "--output"):
+			output = value
+		case (arg == "-o" || arg == "--output") && i+1 < len(args):
+			output = args[i+1]
+		case !ok && len(arg) > 2 && strings.HasPrefix(arg, "-o"):
+			output = arg[2:]
+		}
+	}
+	if output != "json" && output != "yaml" {
+		return "table"
+	}
+	return output
 }
 
 // homingInput is what the homing commands have in common.
@@ -48,7 +86,6 @@ type homingInput struct {
 func (h *homingInput) flags(cmd *cobra.Command, inventory bool) {
 	cmd.Flags().StringVarP(&h.template, "template", "t", "", "template in YAML or JSON; files beside it are what get_file finds")
 	cmd.Flags().StringArrayVarP(&h.params, "parameter", "p", nil, "name=value, the value as YAML; replaces the template's own")
-	_ = cmd.MarkFlagRequired("template") // the flag exists
 	if !inventory {
 		return
 	}
@@ -57,13 +94,12 @@ func (h *homingInput) flags(cmd *cobra.Command, inventory bool) {
 	cmd.Flags().BoolVar(&h.options.Disjoint, "disjoint", false, "answers that have no candidate in common")
 	cmd.Flags().DurationVar(&h.limit, "time-limit", 30*time.Second, "stop then with the best answer, a bound and the gap")
 	cmd.Flags().StringVar(&h.systems, "systems", "", "file that names the systems outside; entities are asked of the broker at CB_URL")
-	_ = cmd.MarkFlagRequired("inventory") // the flag exists
 }
 
 func solveCommand(getenv func(string) string) *cobra.Command {
 	var h homingInput
 	cmd := &cobra.Command{
-		Use: "solve -t TEMPLATE -i INVENTORY", Short: "Find the best assignment of candidates to demands, and prove it", Args: cobra.NoArgs,
+		Use: "solve -t TEMPLATE -i INVENTORY", Short: "Find the best assignment of candidates to demands, and prove it",
 		Long: "Exit 0 when an answer was found, 3 when it was proved that there is none, 2 on errors. With -o json the\n" +
 			"result is one object on stdout in every case.",
 		Example: "  hlo-agent homing solve -t template.yaml -i inventory.json\n  hlo-agent homing solve -t template.yaml -i world.json -p customer_lat=32.9 -n 3 -o json",
@@ -83,7 +119,7 @@ func solveCommand(getenv func(string) string) *cobra.Command {
 func explainHomingCommand(getenv func(string) string) *cobra.Command {
 	var h homingInput
 	cmd := &cobra.Command{
-		Use: "explain -t TEMPLATE -i INVENTORY", Short: "Solve, and say in words why: every term, the runner-up, what removed whom", Args: cobra.NoArgs,
+		Use: "explain -t TEMPLATE -i INVENTORY", Short: "Solve, and say in words why: every term, the runner-up, what removed whom",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			h.options.RunnerUp = true
 			result := h.solve(cmd.Context(), cmd.InOrStdin(), getenv)
@@ -98,7 +134,7 @@ func explainHomingCommand(getenv func(string) string) *cobra.Command {
 func validateCommand() *cobra.Command {
 	var h homingInput
 	cmd := &cobra.Command{
-		Use: "validate -t TEMPLATE", Short: "Say everything that is wrong with a template", Args: cobra.NoArgs,
+		Use: "validate -t TEMPLATE", Short: "Say everything that is wrong with a template",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, errs := h.parse()
 			for _, e := range errs {
@@ -130,6 +166,13 @@ func exitOf(r homing.Result) error {
 
 func (h *homingInput) solve(ctx context.Context, stdin io.Reader, getenv func(string) string) homing.Result {
 	t, errs := h.parse()
+	if h.output != "" && h.output != "table" && h.output != "json" && h.output != "yaml" {
+		errs = append(errs, &homing.PathError{Path: "output", Message: fmt.Sprintf("%q: accepted is one of table, json, yaml", h.output)})
+		h.output = "table"
+	}
+	if h.inventory == "" {
+		return homing.Rejected(append(errs, &homing.PathError{Path: "inventory", Message: "required, and missing: accepted is -i with a file, or - for the standard input"}))
+	}
 	text, err := readFile(h.inventory, stdin)
 	if err != nil {
 		return homing.Rejected(append(errs, &homing.PathError{Path: "inventory", Message: err.Error()}))
@@ -172,6 +215,9 @@ func (h *homingInput) outside(ctx context.Context, getenv func(string) string) (
 }
 
 func (h *homingInput) parse() (*homing.Template, []*homing.PathError) {
+	if h.template == "" {
+		return nil, []*homing.PathError{{Path: "template", Message: "required, and missing: accepted is -t with a file"}}
+	}
 	text, err := os.ReadFile(h.template)
 	if err != nil {
 		return nil, []*homing.PathError{{Path: "template", Message: err.Error()}}

@@ -96,8 +96,32 @@ func TestHomingExitCodes(t *testing.T) {
 	if code, out, _ := program(t, "", "homing", "validate", "-t", bad); code != exitError || !strings.Contains(out, "demands") {
 		t.Errorf("validate: exit %d, %s", code, out)
 	}
-	if code, _, errs := program(t, "", "homing", "solve"); code != 1 || !strings.Contains(errs, "template") {
-		t.Errorf("without flags: exit %d, %s", code, errs)
+	if code, out, _ := program(t, "", "homing", "solve"); code != exitError || !strings.Contains(out, "template: required") || !strings.Contains(out, "inventory: required") {
+		t.Errorf("without flags: exit %d, %s", code, out)
+	}
+	good := write("good.yaml", "{homing_template_version: 2018-02-01, demands: {a: [{candidates: [{candidate_id: c}]}]}}")
+	for _, line := range []string{
+		"-o json", "-o json -t " + bad, "-t " + bad + " -i - -o json", "-o json --nonsense -t x", "--nonsense -o=json", "-n three -ojson", "--output=json extra", "extra --output json",
+		"-o json -t " + good + " -i " + dir, "-o json -t " + good + " -i " + inventory + " --systems nowhere", "-o json -p x -t " + good + " -i " + inventory, "-t " + dir + " -i " + inventory + " -o json",
+	} {
+		code, out, errs := program(t, "[", append([]string{"homing", "solve"}, strings.Fields(line)...)...)
+		result.Status, result.Errors = "", nil
+		if err := json.Unmarshal([]byte(out), &result); err != nil || code != exitError || result.Status != "error" || len(result.Errors) == 0 {
+			t.Errorf("%s: exit %d, want an object with errors, got %s%s (%v)", line, code, out, errs, err)
+		}
+	}
+	if code, out, _ := program(t, "", "homing", "solve", "-t", good, "-i", inventory, "-o", "xml"); code != exitError || !strings.Contains(out, `output: "xml": accepted is one of table, json, yaml`) {
+		t.Errorf("-o xml: exit %d, %s", code, out)
+	}
+	if code, out, _ := program(t, "", "homing", "solve", "-t", good, "-i", inventory, "-o", "yaml"); code != 0 || !strings.Contains(out, "status: done") {
+		t.Errorf("-o yaml: exit %d, %s", code, out)
+	}
+	full := write("full.json", `{"candidates": [{"candidate_id": "c", "inventory_type": "cloud", "x": 1}]}`)
+	none := write("none.yaml", "{homing_template_version: 2018-02-01, demands: {a: [{inventory_provider: aai, inventory_type: cloud}]}, constraints: {t: {type: threshold, demands: a, properties: {evaluate: [{attribute: x, operator: gt, threshold: 1}]}}}}")
+	for output, want := range map[string]string{"json": `"conflict":["t"]`, "yaml": "status: not found", "table": "cannot hold together: t"} {
+		if code, out, _ := program(t, "", "homing", "solve", "-t", none, "-i", full, "-o", output); code != exitNotFound || !strings.Contains(out, want) {
+			t.Errorf("not found with -o %s: exit %d, %s", output, code, out)
+		}
 	}
 }
 
