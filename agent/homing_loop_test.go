@@ -44,13 +44,13 @@ func TestHomerGathers(t *testing.T) {
 func TestHomerRetries(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		ram   func(minute int) float64
+		ram   func(n int) float64 // every 20 s
 		least int
 		most  int
 	}{
 		// Once at first, and once every five minutes in any case.
 		"a figure that wobbles":    {func(n int) float64 { return 1000 + float64(n%3)*20 }, 12, 14},
-		"a figure that swings":     {func(n int) float64 { return 500 + float64(n%2)*1000 }, 12, 36},
+		"a figure that swings":     {func(n int) float64 { return 500 + float64(n%2)*1000 }, 24, 42},
 		"a figure that gets worse": {func(n int) float64 { return 4000 / float64(n+1) }, 12, 14},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,9 +61,9 @@ func TestHomerRetries(t *testing.T) {
 				tr.world.element("e1", c.ram(0))
 				tr.world.wants("R:c", 5000)
 				tr.consult(wish("s", "c"))
-				for minute := range 60 {
-					tr.world.element("e1", c.ram(minute))
-					after(time.Minute)
+				for n := range 180 {
+					tr.world.element("e1", c.ram(n))
+					after(20 * time.Second)
 				}
 				if n := tr.solved(); n < c.least || n > c.most {
 					t.Errorf("solved %d times in an hour, want %d to %d", n, c.least, c.most)
@@ -249,6 +249,12 @@ func TestHomerReserves(t *testing.T) {
 		placed.Attrs[attrStatus] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "urn:ngsi-ld:ServiceComponentStatus:Running"}
 		tr.tracker.listed(placed, time.Now())
 		after(5 * time.Second)
+		tr.elementChanged() // has it read
+		tr.required("R:b")  // and solved
+		after(2 * time.Second)
+		if d, said := tr.consult(wish("t", "b")); d != nil || said.reason != reasonNoElementFits {
+			t.Fatalf("given again before the figures could show it: %+v", d)
+		}
 		tr.world.element("e1", 400)
 		after(6 * time.Minute)
 		if d, said := tr.consult(wish("t", "b")); d != nil || said.reason != reasonNoElementFits {
