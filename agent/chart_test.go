@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -89,4 +90,28 @@ func valueSchema(t reflect.Type) map[string]any {
 		return map[string]any{"type": "number"}
 	}
 	return map[string]any{"type": []any{"string", "integer"}}
+}
+
+// TestReadmeSettingsInDocs: documents for operators name no setting that there is not.
+func TestReadmeSettingsInDocs(t *testing.T) {
+	ofPython := []string{
+		"HLO_AL_URL", "HLO_AL_PORT", "LLO_REST_URL", "LLO_REST_PORT", "K8S_SHIM_URL", "K8S_SHIM_PORT", "OVERLAY_SUBNET", "URL_VERSION",
+	}
+	known := slices.Concat(slices.Collect(settingNames()), ofPython)
+	found := 0
+	for _, path := range []string{"../docs/operations.md", "../docs/migrate-from-python.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile("[A-Z0-9]+(?:_[A-Z0-9]+)+").FindAllString(string(text), -1) {
+			found++
+			if !slices.Contains(known, name) {
+				t.Errorf("%s names %s, which is no setting", path, name)
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d settings in the documents", found)
+	}
 }
