@@ -129,8 +129,12 @@ func (r *reconciler) atDesk(ctx context.Context, id ngsild.EntityID, f func(cont
 // the loop does undo instead, or leaves things as they are if undo is nil.
 func (r *reconciler) carryOut(ctx context.Context, id ngsild.EntityID, e, undo *errand) error {
 	e.done = make(chan error, 1)
+	r.tracker.lookAgain(id)
+	if !e.remove {
+		r.readAhead(ctx, id)
+	}
 	r.desk.put(id, e)
-	r.look(id)
+	r.queue.Add(id)
 	select {
 	case err := <-e.done:
 		return err
@@ -156,6 +160,25 @@ func (r *reconciler) carryOut(ctx context.Context, id ngsild.EntityID, e, undo *
 func (r *reconciler) look(id ngsild.EntityID) {
 	r.tracker.lookAgain(id)
 	r.queue.Add(id)
+}
+
+// readAhead reads a component's entity if that is in doubt, so that its pass need
+// not. What goes wrong here goes wrong there again.
+func (r *reconciler) readAhead(ctx context.Context, id ngsild.EntityID) {
+	v, _ := r.tracker.get(id)
+	if !v.doubt || v.absent {
+		return
+	}
+	asked := r.now()
+	e, err := r.together.read(ctx, id)
+	switch {
+	case err != nil:
+		r.log.Debug("the entity of what is asked for cannot be read", "entity", id, "err", err)
+	case e != nil:
+		r.tracker.read(*e, asked, v.version)
+	default:
+		r.tracker.update(id, func(rec *record) { rec.absent = rec.absent || rec.version == v.version })
+	}
 }
 
 // existing is what a component that is there, and not on its way out, was made of.

@@ -38,7 +38,11 @@ func (r *reconciler) hold(p *pass, attrs map[string]any) time.Duration {
 		since = now
 		r.tracker.update(p.id, func(rec *record) { rec.heldSince = now })
 	}
-	due := since.Add(holdFirst)
+	first := holdFirst
+	if p.allocated != nil {
+		first = holdNext // who asked for it has been answered that it is on its way
+	}
+	due := since.Add(first)
 	if next := p.wroteAt.Add(holdNext); next.After(due) {
 		due = next
 	}

@@ -31,6 +31,7 @@ type reconciler struct {
 	homer    *homer // nil: somebody else chooses elements
 	systems  *systems.Set
 	desk     *desk // what others asked for
+	together *together
 
 	neighbours *neighbours // what we asked others for
 	queue      *queue

@@ -96,7 +96,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	s := &service{health: h, gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
 	s.reconciler = &reconciler{cfg: cfg, client: client, systems: outside, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
-	s.desk = newDesk()
+	s.desk, s.together = newDesk(), newTogether(client)
 	s.use(loaded)
 	if cfg.Homing == homingAuto {
 		s.homer = newHomer(s.reconciler)
@@ -177,6 +177,7 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 	group.Go(func() error { return s.receiver.Run(inner) })
 	group.Go(func() error { return s.clusters.Run(inner) })
 	group.Go(func() error { return s.links.run(inner) })
+	group.Go(func() error { return s.together.run(inner) })
 	group.Go(func() error {
 		defer close(s.worked)
 		bound := s.bindFirst(ctx, table)

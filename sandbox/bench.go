@@ -12,7 +12,7 @@ import (
 )
 
 // benchParts are the measurements that bench can be narrowed to, in their order.
-var benchParts = []string{"apply", "life", "restart", "reaction", "inventory"}
+var benchParts = []string{"apply", "life", "restart", "reaction", "inventory", "allocate", "outages"}
 
 type benchOptions struct {
 	n      int
@@ -92,6 +92,16 @@ func bench(ctx context.Context, o benchOptions, log *slog.Logger) (report *bench
 	if o.wants("inventory") {
 		if err := measureInventory(ctx, r, report); err != nil {
 			return nil, fmt.Errorf("measure the inventory: %w", err)
+		}
+	}
+	if o.wants("allocate") {
+		if err := measureAllocate(ctx, r, report); err != nil {
+			return nil, fmt.Errorf("measure allocations: %w", err)
+		}
+	}
+	if o.wants("outages") {
+		if err := measureOutages(ctx, r, report); err != nil {
+			return nil, fmt.Errorf("allocate through outages: %w", err)
 		}
 	}
 	if o.memory {

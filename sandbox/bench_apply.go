@@ -163,8 +163,12 @@ func (r *rig) create(ctx context.Context, entities []json.RawMessage) error {
 
 // apply makes objects with client-go alone.
 func (r *rig) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
+	return r.applyBy(ctx, objects, bareWorkers)
+}
+
+func (r *rig) applyBy(ctx context.Context, objects []*unstructured.Unstructured, workers int) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(bareWorkers)
+	group.SetLimit(workers)
 	for _, o := range objects {
 		group.Go(func() error { return r.applyOne(ctx, o) })
 	}

@@ -26,7 +26,7 @@ func TestBenchOptionsSayWhatIsWrong(t *testing.T) {
 		"too many":           {func(o *benchOptions) { o.n = 50_001 }, "-n 50001: must be from 10 to 50000"},
 		"no round":           {func(o *benchOptions) { o.rounds = 0 }, "--rounds 0: must be from 1 to 99"},
 		"unknown output":     {func(o *benchOptions) { o.output = "yaml" }, "-o yaml: must be table or json"},
-		"unknown part":       {func(o *benchOptions) { o.only = []string{"aply"} }, "--only aply: must be one of [apply life restart reaction inventory]"},
+		"unknown part":       {func(o *benchOptions) { o.only = []string{"aply"} }, "--only aply: must be one of [apply life restart reaction inventory allocate outages]"},
 		"two things": {func(o *benchOptions) { o.n, o.output = 0, "" },
 			"-n 0: must be from 10 to 50000\n-o : must be table or json"},
 	} {
