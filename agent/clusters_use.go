@@ -106,6 +106,14 @@ func (c *clusters) Apply(ctx context.Context, cluster string, o *unstructured.Un
 	return m.Apply(ctx, o)
 }
 
+// Search looks for objects of ours of a kind that is not followed; see
+// llo.Cluster.Search.
+func (c *clusters) Search(cluster string, gvk schema.GroupVersionKind, namespace string) {
+	if m, err := c.get(cluster); err == nil {
+		m.Search(gvk, namespace)
+	}
+}
+
 // Preview says what Apply would make of an object; see llo.Cluster.Preview.
 func (c *clusters) Preview(ctx context.Context, cluster string, o *unstructured.Unstructured) (llo.Preview, error) {
 	m, err := c.get(cluster)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -166,7 +167,9 @@ func missingEntities(ctx context.Context, client *ngsild.Client, all *clusters, 
 			missing = append(missing, l)
 		}
 	}
-	slices.SortFunc(missing, func(a, b *llo.Live) int { return strings.Compare(a.Key.String(), b.Key.String()) })
+	slices.SortFunc(missing, func(a, b *llo.Live) int {
+		return cmp.Or(strings.Compare(a.Key.String(), b.Key.String()), strings.Compare(a.Cluster, b.Cluster))
+	})
 	return missing, nil
 }
 

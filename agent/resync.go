@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
@@ -24,6 +26,7 @@ func (r *reconciler) resync(ctx context.Context) error {
 	_, err := r.client.List(ctx, ngsild.Query{Types: []string{typeComponent}, Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
 			seen[e.ID] = true
+			r.searchReported(&e)
 			r.tracker.listed(e, asked)
 		}
 		return nil
@@ -43,6 +46,22 @@ func (r *reconciler) resync(ctx context.Context) error {
 	r.clusters.heard(known)
 	r.log.Debug("resync", "components", len(seen), "duration", r.now().Sub(asked))
 	return nil
+}
+
+// searchReported looks for the object that was last reported on, if it is of a
+// kind that no mapping renders any more: the agent may have been started with
+// other mappings since.
+func (r *reconciler) searchReported(e *ngsild.Entity) {
+	said := reported(e)
+	version, err := schema.ParseGroupVersion(said.APIVersion)
+	if said.UID == "" || err != nil || !dnsLabel.MatchString(said.Namespace) {
+		return
+	}
+	kind := version.WithKind(said.Kind)
+	if slices.Contains(r.rules().Kinds(), kind) || !r.rules().policy.Ever(kind.GroupKind(), said.Namespace) {
+		return
+	}
+	r.clusters.Search(said.Cluster, kind, said.Namespace)
 }
 
 // missing queues what a whole list lacked: components that were known, and

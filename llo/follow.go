@@ -50,6 +50,7 @@ type follower struct {
 
 	mu     sync.Mutex
 	listed bool
+	failed int    // attempts in a row
 	err    error  // why it is not followed now; nil once listed
 	cut    func() // ends the attempt under way; nil while there is none
 }
@@ -120,6 +121,9 @@ func (f *follower) run(ctx context.Context) {
 		if err != nil {
 			f.note(err)
 		}
+		if err != nil && !f.wanted.Load() {
+			f.kind.cluster.sweep()
+		}
 		if absent++; !errors.Is(err, ErrNoKind) {
 			absent = 0
 		}
@@ -183,7 +187,7 @@ func (f *follower) follows() {
 	if f.err != nil {
 		f.kind.cluster.log.Info("following", "kind", f.kind.gvk.Kind, "namespace", f.namespace)
 	}
-	f.listed, f.err = true, nil
+	f.listed, f.err, f.failed = true, nil, 0
 	f.mu.Unlock()
 	if first {
 		f.kind.cluster.sweep() // it may have taken the place of another
@@ -198,6 +202,18 @@ func (f *follower) note(err error) {
 		f.kind.cluster.log.Warn("not following", "kind", f.kind.gvk.Kind, "namespace", f.namespace, "err", err)
 	}
 	f.err = err
+	f.failed++
+}
+
+// givenUp is how many attempts there are to list what is not wanted.
+const givenUp = 5
+
+// hopeless says whether it makes no sense to try any more to list what is not
+// wanted.
+func (f *follower) hopeless() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.listed && f.failed >= givenUp
 }
 
 // alike compares what errors say, numbers left out: ports differ at every attempt.

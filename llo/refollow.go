@@ -37,6 +37,29 @@ func (c *Cluster) Follow(scope Scope) {
 	c.drop()
 }
 
+// Search looks for objects of ours of a kind that is not followed in a namespace,
+// and follows them there for as long as there are any. They can be deleted, and not
+// applied. It gives up where it is not let look. It does not block.
+func (c *Cluster) Search(gvk schema.GroupVersionKind, namespace string) {
+	c.following.Lock()
+	defer c.following.Unlock()
+	kinds := slices.Clone(*c.kinds.Load())
+	k := c.kind(gvk)
+	if k == nil {
+		k = newKind(c, gvk)
+		kinds = append(kinds, k)
+	}
+	if slices.ContainsFunc(k.all(), func(f *follower) bool { return f.covers(namespace) }) {
+		return
+	}
+	f := newFollower(k, namespace)
+	k.put(append(slices.Clone(k.all()), f))
+	c.kinds.Store(&kinds)
+	if c.start != nil {
+		c.start(f)
+	}
+}
+
 func compareKinds(a, b schema.GroupVersionKind) int { return Key{GVK: a}.Compare(Key{GVK: b}) }
 
 // namespacesOf gives each namespace once; a single empty name stands for all.
@@ -108,7 +131,7 @@ func (c *Cluster) drop() {
 // needs says whether an object of ours is seen, or may be, by f alone.
 func (k *kind) needs(f *follower) bool {
 	if !f.settled() {
-		return true
+		return !f.hopeless()
 	}
 	return f.store.holds(func(namespace string) bool {
 		return !slices.ContainsFunc(k.all(), func(o *follower) bool {

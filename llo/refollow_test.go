@@ -148,3 +148,35 @@ func TestFollowKindWithoutNamespaces(t *testing.T) {
 	}
 	eventually(t, "gone", func() bool { return len(c.All()) == 0 })
 }
+
+// What is searched is found and followed as long as it is there, without being
+// followed for good; what cannot be found is given up.
+func TestSearch(t *testing.T) {
+	w := newWorld(t)
+	earlier := w.run(func(cfg *llo.Config) { cfg.Scope = in(kinds(dockerKind), w.namespace) })
+	w.apply(earlier, w.docker("before"), llo.ActionCreated)
+	c := w.run()
+	c.Search(k8sKind, w.namespace)
+	c.Search(dockerKind, w.namespace)
+	c.Search(dockerKind, w.namespace)
+	c.Search(newGadget(w, "nowhere.example.org").gvk, w.namespace)
+	eventually(t, "found", func() bool { return len(c.ByEntity(entity)) == 1 })
+	c.waitTold(t, entity)
+	if !c.Ready() {
+		t.Error("what is searched makes it not ready")
+	}
+	if _, err := c.Apply(t.Context(), w.docker("other")); !errors.Is(err, llo.ErrNoKind) {
+		t.Errorf("apply of what is only searched: %v, want ErrNoKind", err)
+	}
+	eventually(t, "what is not there is given up", func() bool { return w.log.count("not followed any more") == 1 })
+	if err := c.Delete(t.Context(), c.ByEntity(entity)[0]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "given up when the last is gone", func() bool { return w.log.count("not followed any more") == 2 })
+	w.apply(c, w.component("a"), llo.ActionCreated)
+
+	// One that may not be listed is given up, too.
+	w.wire.answerWith("HTTP/1.1 403 Forbidden\r\n\r\n")
+	c.Search(dockerKind, w.namespace)
+	eventually(t, "given up where it may not look", func() bool { return w.log.count("not followed any more") == 3 })
+}

@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Policy limits what rendered objects may be, so that neither a mapping nor an entity can harm the cluster:
@@ -146,6 +148,15 @@ func (p *Policy) In(cluster string) *Policy {
 	narrow.cluster = cluster
 	narrow.allow = slices.DeleteFunc(slices.Clone(p.allow), elsewhere)
 	return &narrow
+}
+
+// Ever says whether objects of a kind may be in a namespace for the sake of any mapping, loaded or not: they may
+// have been made before.
+func (p *Policy) Ever(kind schema.GroupKind, namespace string) bool {
+	return slices.ContainsFunc(p.every, func(a Allowance) bool {
+		names := a.namespaces(p.namespace)
+		return a.takes(kind, "") && (slices.Contains(names, "*") || slices.Contains(names, namespace))
+	})
 }
 
 // Allowed are the allowances that count, with the agent's own namespace filled in. The caller owns them.

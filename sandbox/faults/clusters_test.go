@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,8 +39,8 @@ spec:
   kubeconfig: far.kubeconfig
 `
 
-// secondServer starts another API server, with the namespace in it.
-func secondServer(t *testing.T, namespace string) *kube.Server {
+// ownServer starts an API server that a test may stop.
+func ownServer(t *testing.T) *kube.Server {
 	t.Helper()
 	server, err := kube.Start(t.Context(), kube.Options{Log: quiet()})
 	must(t, err)
@@ -48,23 +49,29 @@ func secondServer(t *testing.T, namespace string) *kube.Server {
 			t.Error(err)
 		}
 	})
-	_, err = newObjects(t, server.REST(), "").client.Resource(namespaces).Create(t.Context(), &unstructured.Unstructured{Object: object{
-		"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": namespace}}}, metav1.CreateOptions{})
-	must(t, err)
 	return server
 }
 
+// alsoIn makes the rig's namespace in another API server.
+func (r *rig) alsoIn(server *kube.Server) *objects {
+	r.t.Helper()
+	_, err := newObjects(r.t, server.REST(), "").client.Resource(namespaces).Create(r.t.Context(), &unstructured.Unstructured{Object: object{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": r.namespace}}}, metav1.CreateOptions{})
+	must(r.t, err)
+	return newObjects(r.t, server.REST(), r.namespace)
+}
+
 // twoClusters is a rig with a second cluster, and the folder that binds it.
-func twoClusters(t *testing.T, env map[string]string) (r *rig, second *kube.Server, there *objects, table *mount) {
+func twoClusters(t *testing.T, server *kube.Server, env map[string]string) (r *rig, there *objects, table *mount) {
 	t.Helper()
 	r = newRig(t, env)
-	second = secondServer(t, r.namespace)
-	kubeconfig, err := second.Kubeconfig()
+	there = r.alsoIn(server)
+	kubeconfig, err := server.Kubeconfig()
 	must(t, err)
 	table = newMount(t, map[string]string{"far.yaml": farTable, "far.kubeconfig": string(kubeconfig)})
 	r.env["CLUSTERS"] = table.path
 	r.create(farWorld()...)
-	return r, second, newObjects(t, second.REST(), r.namespace), table
+	return r, there, table
 }
 
 func (r *rig) saysOf(component, phase, reason, cluster string) report {
@@ -81,7 +88,8 @@ func (r *rig) saysOf(component, phase, reason, cluster string) report {
 // done when it is back.
 func TestClusterOutOfReach(t *testing.T) {
 	t.Parallel()
-	r, second, there, _ := twoClusters(t, map[string]string{"PROGRESS_DEADLINE": "3s", "STATUS_GRACE": "3s"})
+	second := ownServer(t)
+	r, there, _ := twoClusters(t, second, map[string]string{"PROGRESS_DEADLINE": "3s", "STATUS_GRACE": "3s"})
 	second.StopAPIServer()
 	r.launch()
 	r.create(component("near", nil), component("away", object{"infrastructureElement": rel(far)}))
@@ -151,7 +159,8 @@ func TestClusterOutOfReach(t *testing.T) {
 // to a cluster, and what is bound to it, may change while the agent runs.
 func TestMoveBetweenClusters(t *testing.T) {
 	t.Parallel()
-	r, second, there, table := twoClusters(t, map[string]string{"MOVE_TIMEOUT": "8s"})
+	second := second.Server(t)
+	r, there, table := twoClusters(t, second, map[string]string{"MOVE_TIMEOUT": "8s"})
 	r.create(component("web", nil), component("stays", object{"infrastructureElement": rel(far)}))
 	r.start()
 	r.exists("web")
@@ -228,4 +237,100 @@ func TestMoveBetweenClusters(t *testing.T) {
 		}
 		return differ("clusters", n, 1)
 	})
+}
+
+// A cluster that a labelled Secret binds; what it says may change. A Secret and a
+// file that contradict each other change nothing.
+func TestClusterOfSecret(t *testing.T) {
+	t.Parallel()
+	server := second.Server(t)
+	kubeconfig, err := server.Kubeconfig()
+	must(t, err)
+	r := newRig(t, map[string]string{"CLUSTERS": "secrets"})
+	there := r.alsoIn(server)
+	r.create(farWorld()...)
+	secret := object{
+		"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": "far", "labels": object{"hlo-agent.github.io/cluster": "far"}},
+		"stringData": object{"orchestrators": farOrchestrator, "kubeconfig": string(kubeconfig)},
+	}
+	_, err = r.of(secrets).Create(t.Context(), &unstructured.Unstructured{Object: secret}, metav1.CreateOptions{})
+	must(t, err)
+	r.start()
+	r.create(component("web", object{"infrastructureElement": rel(far)}))
+	there.exists("web")
+	there.runs(onK8s, "web")
+	uid := r.saysOf("web", "Running", "", "far").UID
+
+	r.mergeNamed(secrets, "far", object{"stringData": object{"kubeconfig": "{"}})
+	r.loads("clusters", 0, "kubeconfig in Secret far")
+	r.patch(componentID("web"), object{"containerImage": prop(image(2))})
+	if o := there.await(onK8s, "web", "changed by the way that was good", hasImage(2)); string(o.GetUID()) != uid {
+		t.Error("it was made anew")
+	}
+	r.mergeNamed(secrets, "far", object{"stringData": object{"kubeconfig": string(kubeconfig)}})
+	r.loads("clusters", 1, "ok")
+}
+
+// Pause, the sync policy, prune and the guard are the same over several clusters.
+func TestPoliciesOverClusters(t *testing.T) {
+	t.Parallel()
+	r, there, _ := twoClusters(t, second.Server(t), map[string]string{"SYNC_POLICY": "upsert-only", "PRUNE_MIN": "1", "PRUNE_MAX_PERCENT": "0"})
+	onFar := object{"infrastructureElement": rel(far)}
+	r.create(component("moves", nil), component("held", onFar), component("lost", onFar), component("lost2", nil))
+	r.start()
+	for name, where := range map[string]*objects{"moves": r.objects, "held": there, "lost": there, "lost2": r.objects} {
+		where.exists(name)
+		where.runs(onK8s, name)
+		r.says(componentID(name), "Running", "")
+	}
+
+	// upsert-only: the new object comes, and the old one stays.
+	r.patch(componentID("moves"), onFar)
+	there.exists("moves")
+	there.runs(onK8s, "moves")
+	r.saysOf("moves", "Running", "", "far")
+	if r.find(onK8s, "moves") == nil {
+		t.Error("upsert-only, and the old object is gone")
+	}
+
+	// Paused by an annotation on the object that is in the other cluster.
+	there.merge(onK8s, "held", object{"metadata": object{"annotations": object{"hlo-agent.github.io/paused": "true"}}})
+	r.says(componentID("held"), "Running", "Paused")
+	r.patch(componentID("held"), object{"infrastructureElement": rel(k1)})
+	r.answered()
+	r.rest(time.Second)
+	if r.find(onK8s, "held") != nil {
+		t.Error("paused, and moved all the same")
+	}
+	there.merge(onK8s, "held", object{"metadata": object{"annotations": object{"hlo-agent.github.io/paused": nil}}})
+	r.exists("held")
+
+	// Entities that are gone: one of two is too much for this guard.
+	r.agent.kill()
+	r.env["SYNC_POLICY"] = "sync"
+	r.drop(componentID("lost"), componentID("lost2"))
+	r.start()
+	r.gone(onK8s, "moves") // under sync the move ends
+	eventually(t, "the guard holds them back", func() error {
+		n, err := r.metric("guard_held_entities")
+		if err != nil {
+			return err
+		}
+		return differ("held", n, 2)
+	})
+	if there.find(onK8s, "lost") == nil || r.find(onK8s, "lost2") == nil {
+		t.Error("the guard let one go")
+	}
+	listed, err := r.command("prune")
+	must(t, err)
+	for _, want := range []string{"far\tServiceComponentK8s", "default\tServiceComponentK8s", "2 objects would go"} {
+		if !strings.Contains(listed, want) {
+			t.Errorf("prune prints no %q:\n%s", want, listed)
+		}
+	}
+	fields := strings.Fields(listed)
+	_, err = r.command("prune", "--confirm", fields[len(fields)-1])
+	must(t, err)
+	there.gone(onK8s, "lost")
+	r.gone(onK8s, "lost2")
 }

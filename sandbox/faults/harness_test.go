@@ -20,8 +20,9 @@ import (
 // machine may be busy; nothing is measured by it.
 const patience = 60 * time.Second
 
-// cluster is the API server of this test binary.
-var cluster kubetest.Shared
+// cluster is the API server of this test binary, and second another one, for those
+// that need two.
+var cluster, second kubetest.Shared
 
 // programs are built once.
 var programs built
@@ -34,12 +35,16 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	code := cluster.Main(m)
+	code := cluster.Main(mains(func() int { return second.Main(m) }))
 	if programs.folder != "" {
 		_ = os.RemoveAll(programs.folder) // a leftover in the temporary folder fails nothing
 	}
 	os.Exit(code)
 }
+
+type mains func() int
+
+func (m mains) Run() int { return m() }
 
 type built struct {
 	once           sync.Once

@@ -186,4 +186,16 @@ func TestReload(t *testing.T) {
 	if ok, refused := r.count("reloads_total", `result="ok"`), r.count("reloads_total", `result="error"`); ok < 3 || refused < 1 {
 		t.Errorf("%v changes taken, %v refused", ok, refused)
 	}
+
+	// Started with other mappings, the agent finds what it made with those before.
+	r.agent.kill()
+	mappings.swap(map[string]string{"plans.yaml": mapping})
+	r.start()
+	r.await(kind, "web", "the object of the other kind", floor(4))
+	if r.find(onK8s, "web") == nil {
+		t.Error("the old one is gone before the new one runs")
+	}
+	r.status(kind, "web", object{"phase": "Done"})
+	r.gone(onK8s, "web")
+	r.says(componentID("web"), "Running", "")
 }
