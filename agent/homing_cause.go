@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/llo"
@@ -45,7 +46,7 @@ func (r *reconciler) causeOf(p *pass) (cause, time.Duration) {
 	if p.order == overload {
 		why, wait = causeOverload, 0
 	}
-	if why == settled {
+	if why == settled || why == causeGone && !r.onOurs(p) {
 		return settled, wait
 	}
 	decided := decidedOn(&p.entity)
@@ -53,6 +54,14 @@ func (r *reconciler) causeOf(p *pass) (cause, time.Duration) {
 		return settled, rest
 	}
 	return why, 0
+}
+
+// onOurs says whether an element that is gone was one of ours, as far as can be
+// told: one of another domain may only be out of sight.
+func (r *reconciler) onOurs(p *pass) bool {
+	id := strings.TrimPrefix(string(firstLink(&p.entity, attrElement)), "urn:ngsi-ld:")
+	domain, _, _ := strings.Cut(strings.TrimPrefix(id, typeElement+":"), ":")
+	return len(p.live) > 0 || r.domains.ours(entityID(domain))
 }
 
 // refusedUnplaced says whether the component waits for a better template or

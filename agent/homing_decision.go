@@ -128,8 +128,19 @@ func (r *reconciler) home(ctx context.Context, p *pass) error {
 	return r.writeDecision(ctx, p, d)
 }
 
-// stillFits looks at the chosen element again before the choice is written.
+// stillFits looks at the chosen element again before the choice is written, and
+// for one that is gone: absence is a hint until the broker has proved it.
 func (r *reconciler) stillFits(ctx context.Context, p *pass, d *decision) (bool, error) {
+	if d.asked.cause == causeGone {
+		there, err := proveAbsent(ctx, r.client, d.asked.from, r.proofSubscription())
+		if err != nil {
+			return false, fmt.Errorf("look for the element before: %w", err)
+		}
+		if there != nil {
+			r.enqueue(r.links.put(*there, time.Time{}))
+			return false, errSuperseded
+		}
+	}
 	element, err := r.links.get(ctx, p.id, d.element)
 	if err != nil {
 		return false, fmt.Errorf("read the chosen element: %w", err)

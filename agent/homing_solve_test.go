@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/homing"
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -205,5 +206,31 @@ func TestRemember(t *testing.T) {
 	}
 	if want := "......+.."; got != want {
 		t.Errorf("steps %s, want %s", got, want)
+	}
+}
+
+// TestOnOurs: an element of another domain that cannot be read may only be out
+// of sight, so what is placed on it is left alone.
+func TestOnOurs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		domains string
+		element string
+		live    []*llo.Live
+		want    bool
+	}{
+		"ours":                         {"Mill01", "urn:ngsi-ld:InfrastructureElement:Mill01:e45f", nil, true},
+		"ours, as a URN":               {"urn:ngsi-ld:Domain:Mill01", "urn:ngsi-ld:InfrastructureElement:Mill01:e45f", nil, true},
+		"another domain's":             {"Mill01", "urn:ngsi-ld:InfrastructureElement:Porto:e45f", nil, false},
+		"another name, but it is here": {"Mill01", "urn:x:7", []*llo.Live{{}}, true},
+		"another name":                 {"Mill01", "urn:x:7", nil, false},
+		"all are ours":                 {"*", "urn:ngsi-ld:InfrastructureElement:Porto:e45f", nil, true},
+	} {
+		e := component("Running")
+		e.Attrs[attrElement] = ngsild.Attribute{Kind: ngsild.Relationship, Value: c.element}
+		r := &reconciler{domains: newDomains([]string{c.domains})}
+		if got := r.onOurs(&pass{view: view{record: record{entity: e}}, live: c.live}); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

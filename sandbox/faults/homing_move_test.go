@@ -2,9 +2,12 @@ package faults_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hlo-agent/hlo-agent/sandbox/faults"
 )
 
 // homed is a component that was placed on k2 and runs there.
@@ -103,6 +106,29 @@ func TestHomingLeavesAnElement(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Absence is a hint here too: a broker that does not know our subscription
+// either proves nothing by not knowing the element.
+func TestHomingWantsProofOfAbsence(t *testing.T) {
+	t.Parallel()
+	r := homed(t, map[string]string{"HOMING_STALE": "4s"}, 3000, 6000)
+	asksForProof := and(method("GET"), aboutSubscriptions)
+	found := r.toBroker.Inject(faults.Fault{Match: asksForProof, Do: faults.Answer(http.StatusNotFound, http.Header{"Content-Type": {"application/json"}},
+		`{"type":"https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound","title":"Subscription Not Found","detail":"it"}`)})
+	before := len(r.toBroker.Seen(asksForProof))
+	r.remove(k2)
+	eventually(t, "it asks for proof", func() error {
+		if len(r.toBroker.Seen(asksForProof)) == before {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+	always(t, time.Second, "it stays", func() error {
+		return differ("element", r.report(componentID("web")).Element, "Alpha:k2")
+	})
+	found()
+	r.moved(k1, "ElementMissing")
 }
 
 func status(word string) object {
