@@ -12,6 +12,10 @@ type evaluation struct {
 	// lets are the names that the mapping in use defines; each is computed when it is first asked for.
 	lets     []let
 	computed []any // as lets; nil: not asked for yet
+	// The variable of the loop that is being gone through in a quick way.
+	inLoop    bool
+	loopName  string
+	loopValue ref.Val
 	// trace, if set, is told of every expression that was computed.
 	trace func(x *expression, value ref.Val, err error)
 }

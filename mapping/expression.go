@@ -56,14 +56,18 @@ func (c *compiler) compile(env *cel.Env, source string, line, column int, path, 
 		c.doc.problemAt(line, column, path, "%v in ${%s}", oneLine(err.Error()), excerpt(source))
 		return nil
 	}
-	if root := checked.NativeRep().Expr(); !cheap(root) && brief(source, root) {
+	root := checked.NativeRep().Expr()
+	if cheap(root) {
+		x.quick = quickly(root)
+	} else if brief(source, root) {
+		x.quick = quickly(root)
 		if x.brief, err = env.Program(checked, options[:1]...); err != nil {
 			c.doc.problemAt(line, column, path, "%v in ${%s}", oneLine(err.Error()), excerpt(source))
 			return nil
 		}
 	}
 	x.program, x.checked, x.result = program, checked.NativeRep(), checked.OutputType()
-	x.quick, x.strict = quickly(x.checked.Expr()), strictNodes(x.checked.Expr())
+	x.strict = strictNodes(x.checked.Expr())
 	before := len(c.doc.problems)
 	c.checkAttributes(x)
 	if len(c.doc.problems) > before {
@@ -177,7 +181,7 @@ func (x *expression) compute(e *evaluation) (ref.Val, error) {
 
 // value is what the expression gives, by the quickest way that there is.
 func (x *expression) value(e *evaluation) (ref.Val, error) {
-	if x.quick != nil {
+	if x.quick != nil && (x.brief == nil || e.fewPorts()) {
 		value := x.quick(e)
 		err, failed := value.(*types.Err)
 		if !failed {

@@ -20,7 +20,7 @@ var slow = types.WrapErr(errSlow)
 
 var errSlow = errors.New("not quick")
 
-// quickly is nil for an expression that has no quick way.
+// quickly is nil for an expression that has no quick way. brief ones may hold loops and additions.
 func quickly(x ast.Expr) quick {
 	switch x.Kind() {
 	case ast.LiteralKind:
@@ -33,12 +33,19 @@ func quickly(x ast.Expr) quick {
 		return quickSelect(x.AsSelect())
 	case ast.CallKind:
 		return quickCall(x.AsCall())
+	case ast.MapKind:
+		return quickMap(x.AsMap())
+	case ast.ComprehensionKind:
+		return quickLoop(x.AsComprehension())
 	}
 	return nil
 }
 
-// value is that of a variable or of a let.
+// value is that of the variable of a loop, of a variable or of a let.
 func (e *evaluation) value(name string) ref.Val {
+	if e.inLoop && e.loopName == name {
+		return e.loopValue
+	}
 	value, found := e.ResolveName(name)
 	if !found {
 		return slow
@@ -82,6 +89,8 @@ func quickCall(x ast.CallExpr) quick {
 		return quickCondition(args)
 	case operators.LogicalNot:
 		return strict(args, func(values []ref.Val) ref.Val { return not(values[0]) })
+	case operators.Add:
+		return strict(args, func(values []ref.Val) ref.Val { return added(values[0], values[1]) })
 	case operators.OptSelect:
 		return strict(args, func(values []ref.Val) ref.Val { return optionalField(values[0], values[1]) })
 	case "or":
@@ -90,6 +99,8 @@ func quickCall(x ast.CallExpr) quick {
 		return quickOr(args, (*types.Optional).GetValue)
 	case "optional.of":
 		return strict(args, func(values []ref.Val) ref.Val { return types.OptionalOf(values[0]) })
+	case "optional.ofNonZeroValue":
+		return strict(args, func(values []ref.Val) ref.Val { return optionalList(values[0]) })
 	case "optional.none":
 		return func(*evaluation) ref.Val { return types.OptionalNone }
 	default:
@@ -176,8 +187,13 @@ func quickFunction(name string, args []quick) quick {
 	if f := textFunctions()[name]; f != nil {
 		return strict(args, func(values []ref.Val) ref.Val { return applyText(f, values[0]) })
 	}
-	if name == "lowerAscii" {
+	switch name {
+	case "lowerAscii":
 		return strict(args, func(values []ref.Val) ref.Val { return applyText(lowerASCII, values[0]) })
+	case "knownProtocol":
+		return strict(args, func(values []ref.Val) ref.Val { return isKnownProtocol(values[0]) })
+	case "show":
+		return strict(args, func(values []ref.Val) ref.Val { return showValue(values[0]) })
 	}
 	for _, r := range readers() {
 		switch name {

@@ -34,7 +34,11 @@ func shortcuts(t testing.TB) map[*expression][]let {
 	  k: "${aerosName(component.containerImage)}", l: "${hash(text(component.cliArgs))}", m: "${!component.isJob}",
 	  n: "${component.isJob && ready}", o: "${quantity(component.memory, '1Gi')}", p: "${targetNamespace}", q: "${component}",
 	  r: "${component.containerImage.lowerAscii()}", s: "${element.?hostname.or(service.?id)}", t: "${port(component.isJob, 80)}",
-	  u: "${ports.map(p, p.id + text(p.portProtocol))}", v: "${ports.filter(p, has(p.number)).map(p, [p.?number])}"}}}]}}`
+	  u: "${ports.map(p, p.id + text(p.portProtocol))}", v: "${ports.filter(p, has(p.number)).map(p, [p.?number])}",
+	  w: "${ports.map(p, has(p.portNumber), {'a': p.portNumber, ?'b': p.?portProtocol, 'c': {'d': p.id}})}", x: "${ports.filter(p, p.portProtocol)}",
+	  y: "${ports.map(p, p.portNumber + 1)}", z: "${ports.map(p, {'a': p.portProtocol})}", aa: "${optional.ofNonZeroValue(ports.map(p, p.id + 'x'))}",
+	  ab: "${ports.map(p, when(has(p.portNumber), p.id))}", ac: "${ports.map(p, p)}", ad: "${ports.exists(p, has(p.portNumber))}",
+	  ae: "${ports.map(component, component.id)}", af: "${ports.map(p, {p.id: 1})}", ag: "${ports.map(p, ports.map(q, q.id))}"}}}]}}`
 	found := map[*expression][]let{}
 	for _, source := range append(sources, Source{Name: "more", Data: []byte(more)}) {
 		set, err := Load(source)
