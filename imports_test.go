@@ -18,7 +18,8 @@ var arrows = map[string][]string{
 	"mapping":    {"ngsild"},
 	"homing":     {"ngsild"},
 	"allocation": {"ngsild"},
-	"agent":      {"allocation", "homing", "llo", "mapping", "ngsild"},
+	"overlay":    {"ngsild"},
+	"agent":      {"allocation", "homing", "llo", "mapping", "ngsild", "overlay"},
 	"sandbox":    {"agent", "llo", "ngsild"},
 	"cmd":        {"agent", "sandbox"},
 }

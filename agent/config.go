@@ -77,6 +77,8 @@ type Config struct {
 	PeerSecret    Secret `env:"HLO_OAUTH_CLIENT_SECRET" help:"client secret for it"`
 	ShimURL       string `env:"SHIM_URL" help:"the helper that gives tokens for other domains, and subnets and a server for overlay networks"`
 
+	OverlaySecretFile string `env:"OVERLAY_SECRET_FILE" help:"file with the secret from which the keys of overlay networks are derived, at least 32 random characters that never change; default: no overlay networks are set up"`
+
 	KafkaServers      []string `env:"BOOTSTRAP_SERVERS" help:"servers of Kafka or Redpanda, host:port with commas, that allocation messages come from; default: none do"`
 	KafkaGroup        string   `env:"GROUP_ID,default=hlo-agent" help:"consumer group"`
 	KafkaTopic        string   `env:"CONSUMER_TOPIC,default=allocator2deployment" help:"topic of the messages"`

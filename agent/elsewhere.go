@@ -75,11 +75,12 @@ func (r *reconciler) handOver(ctx context.Context, p *pass) error {
 	if err := r.letGo(ctx, p, back, false); err != nil {
 		return err
 	}
-	from := before(others, own, to)
-	a := allocationOf(&p.input, service)
-	if p.problem = r.joinOverlay(p, &a); p.problem != nil {
+	if p.problem != nil {
 		return nil
 	}
+	from := before(others, own, to)
+	a := allocationOf(&p.input, service)
+	a.Network = p.network
 	c := r.neighbours.ask(domain, at, a, from, reported(&p.entity).UID, orderKey(p))
 	p.peer = &c
 	if c.done != "" && (p.order == starting || p.order == overload) {
@@ -286,6 +287,9 @@ func (r *reconciler) forgetElsewhere(id ngsild.EntityID) {
 // saidOfPeer notes that the entity says why a hand-over did not come about; it
 // is not said again when the other domain says something else.
 func (r *reconciler) saidOfPeer(p *pass) {
+	if r.neighbours != nil && (p.want == handover || p.want == remove) {
+		r.queue.AddAfter(serviceOf(&p.entity), serviceDelay) // others report of it, which may settle the service
+	}
 	if p.want == handover && p.peer != nil && p.peer.err != nil && p.status != nil && reported(&p.entity).Message == p.status.Message {
 		r.neighbours.saidOnce(p.id, p.peer.domain, p.peer.err)
 	}
@@ -314,7 +318,3 @@ func (r *reconciler) domainOf(ctx context.Context, p *pass, element ngsild.Entit
 	}
 	return id, publicURL(d), nil
 }
-
-// joinOverlay completes what another domain is asked for with the component's
-// place in the overlay network of its service.
-func (r *reconciler) joinOverlay(*pass, *allocation.Allocation) *problem { return nil }

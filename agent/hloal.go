@@ -180,7 +180,12 @@ func (r *reconciler) deleteAllocation(w http.ResponseWriter, req *http.Request) 
 }
 
 func (r *reconciler) deleteOverlay(w http.ResponseWriter, req *http.Request) {
-	if _, _, ok := pathIDs(w, req); ok {
+	service, _, ok := pathIDs(w, req)
+	switch {
+	case !ok:
+	case r.overlays != nil && r.overlays.takeDown(service):
+		accepted(w, http.StatusOK, "Service overlay network is being removed")
+	default:
 		refused(http.StatusNotFound, "no-overlay", "The service has no overlay network here", "").write(w)
 	}
 }

@@ -17,10 +17,15 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
+const peerTimeout = 10 * time.Second // of a request to the shim
+
 // validateNeighbours reports what is wrong with the settings for other domains.
 func (c *Config) validateNeighbours(bad func(name, format string, args ...any)) {
 	if c.PeerTokenURL != "" && (c.PeerClientID == "" || c.PeerSecret == "") {
 		bad("HLO_OAUTH_TOKEN_URL", "needs HLO_OAUTH_CLIENT_ID and HLO_OAUTH_CLIENT_SECRET too")
+	}
+	if c.OverlaySecretFile != "" && c.ShimURL == "" {
+		bad("OVERLAY_SECRET_FILE", "needs SHIM_URL too")
 	}
 	if u, err := url.Parse(c.ShimURL); c.ShimURL != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "") {
 		bad("SHIM_URL", "%q must be an http:// or https:// address", c.ShimURL)

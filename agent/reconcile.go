@@ -32,6 +32,7 @@ type reconciler struct {
 	systems  *systems.Set
 	desk     *desk // what others asked for
 	together *together
+	overlays *overlays // nil: no overlay networks are set up
 
 	neighbours *neighbours // what we asked others for
 	queue      *queue
@@ -51,17 +52,18 @@ type pass struct {
 	cluster  string     // where its objects belong
 	lost     *lostError // the cluster that the pass has to wait for; nil: none
 	objects  mapping.Rendered
-	live     []*llo.Live     // ours for this entity, as the cluster last said
-	problem  *problem        // why objects could not be rendered or applied
-	status   *status         // what deploymentStatus shall say; nil: nothing is written
-	runs     bool            // the object that was observed does its work
-	homing   *answer         // what is to be said while no element is chosen; nil: none is wanted
-	read     bool            // the broker was read for this pass
-	paused   bool            // an operator has stopped the orchestration of this component
-	peer     *copied         // how another domain stands to it; nil: none was asked
-	takeBack ngsild.EntityID // a move to another domain that did not arrive ends here
-	away     bool            // another domain may still have it, though it shall not
-	held     bool            // SYNC_POLICY forbids what would have to be done
+	live     []*llo.Live         // ours for this entity, as the cluster last said
+	problem  *problem            // why objects could not be rendered or applied
+	status   *status             // what deploymentStatus shall say; nil: nothing is written
+	runs     bool                // the object that was observed does its work
+	homing   *answer             // what is to be said while no element is chosen; nil: none is wanted
+	read     bool                // the broker was read for this pass
+	paused   bool                // an operator has stopped the orchestration of this component
+	network  *allocation.Network // its place in an overlay network that we set up
+	peer     *copied             // how another domain stands to it; nil: none was asked
+	takeBack ngsild.EntityID     // a move to another domain that did not arrive ends here
+	away     bool                // another domain may still have it, though it shall not
+	held     bool                // SYNC_POLICY forbids what would have to be done
 	again    time.Duration
 
 	// Of a component that others asked for; see allocated.go.
@@ -99,6 +101,9 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	p.cluster = r.clusterFor(p)
 	p.paused = paused(p)
 	if err := r.home(ctx, p); err != nil {
+		return 0, err
+	}
+	if err := r.join(ctx, p); err != nil {
 		return 0, err
 	}
 	r.render(p)

@@ -37,6 +37,7 @@ const (
 	reasonMoveTimedOut      = "MoveTimedOut"      // taken back to the element before
 	reasonRemoving          = "Removing"          // ordered away, the object is going
 	reasonContested         = "StatusContested"   // another writer keeps changing the report
+	reasonOverlayMissing    = "OverlayMissing"    // its place in the service's overlay network is not made yet
 	reasonDomainRefused     = "DomainRefused"     // the element's domain does not take the component
 	reasonDomainUnreachable = "DomainUnreachable" // the element's domain cannot be asked
 	reasonRemoved           = "Removed"           // ordered away, and gone

@@ -106,6 +106,9 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	s.neighbours = newNeighbours(peer.NewClient(peers), s.reconciler)
+	if s.overlays, err = s.newOverlays(peers); err != nil {
+		return err
+	}
 	s.guard = newGuard(&cfg, s.prunable, s.now, log)
 
 	// Everything but the signal's context: a stop is a sequence, not a cut.
@@ -190,6 +193,9 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		all.Go(func() error { return s.keepLoaded(ctx, s.rulesReload(s.texts), bound) })
 		all.Go(func() error { return s.keepClusters(ctx) })
 		all.Go(func() error { return s.neighbours.run(inner) })
+		if s.overlays != nil {
+			all.Go(func() error { s.overlays.lane.run(inner); return nil })
+		}
 		if s.consumer != nil {
 			all.Go(func() error { return s.consumer.Run(ctx) })
 		}

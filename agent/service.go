@@ -30,6 +30,9 @@ func (r *reconciler) tellService(p *pass) {
 // settleService reports the end of a deployment or of a removal on the Service,
 // where we are the one that does so. It writes nothing else there.
 func (r *reconciler) settleService(ctx context.Context, service *ngsild.Entity) error {
+	if r.overlays != nil {
+		r.overlays.look(service)
+	}
 	word := actionReport(service.Enum(attrAction), r.componentsOf(service.ID))
 	if word == "" || !r.handles(service) || r.cfg.DryRun {
 		return nil

@@ -79,6 +79,11 @@ func pairValues(pairs []Pair) []any {
 	return out
 }
 
+// Attribute is AttrNetwork of a component in n. It has the private key in clear.
+func (n *Network) Attribute() ngsild.Attribute {
+	return ngsild.Attribute{Kind: ngsild.Property, Value: n.value()}
+}
+
 func (n *Network) value() any {
 	if n == nil {
 		return nil
