@@ -44,7 +44,7 @@ func (r *reconciler) placeAllocated(ctx context.Context, p *pass) (placement, er
 	a, said := *p.allocated, p.entity
 	pl := placement{want: wanted}
 	on := firstLink(&said, attrElement)
-	told := r.reportedOn(p, &a)
+	told := r.reportedOn(p, &a) || !p.absent && r.desk.placedAnew(p.id, on)
 	if !p.absent {
 		pl.order = p.view.order
 	}

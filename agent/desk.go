@@ -24,6 +24,7 @@ type desk struct {
 	lines   map[ngsild.EntityID][]chan struct{} // who waits for a component; the first is being served
 	errands map[ngsild.EntityID]*errand
 	kept    map[ngsild.EntityID]*keptAllocation
+	first   map[ngsild.EntityID]ngsild.EntityID // where the entity was placed when it was asked for
 }
 
 // errand is something that was asked for and is not done yet. The loop's passes
@@ -43,7 +44,7 @@ type keptAllocation struct {
 }
 
 func newDesk() *desk {
-	return &desk{lines: map[ngsild.EntityID][]chan struct{}{}, errands: map[ngsild.EntityID]*errand{}, kept: map[ngsild.EntityID]*keptAllocation{}}
+	return &desk{lines: map[ngsild.EntityID][]chan struct{}{}, errands: map[ngsild.EntityID]*errand{}, kept: map[ngsild.EntityID]*keptAllocation{}, first: map[ngsild.EntityID]ngsild.EntityID{}}
 }
 
 var errClosed = errors.New("the agent is stopping")
@@ -96,6 +97,19 @@ func (d *desk) put(id ngsild.EntityID, e *errand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.errands[id] = e
+	delete(d.first, id)
+}
+
+// placedAnew says whether the entity is placed on another element than when the
+// component was asked for: then it is the entity that knows better.
+func (d *desk) placedAnew(id, on ngsild.EntityID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first, known := d.first[id]
+	if !known {
+		d.first[id] = on
+	}
+	return known && on != "" && on != first
 }
 
 // drop forgets an errand, unless another one has taken its place.
@@ -143,6 +157,7 @@ func (d *desk) forget(id ngsild.EntityID, e *errand) {
 	}
 	delete(d.errands, id)
 	delete(d.kept, id)
+	delete(d.first, id)
 }
 
 // unkeep has a component made of nothing but what is asked for now.

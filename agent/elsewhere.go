@@ -287,9 +287,6 @@ func (r *reconciler) forgetElsewhere(id ngsild.EntityID) {
 // saidOfPeer notes that the entity says why a hand-over did not come about; it
 // is not said again when the other domain says something else.
 func (r *reconciler) saidOfPeer(p *pass) {
-	if r.neighbours != nil && (p.want == handover || p.want == remove) {
-		r.queue.AddAfter(serviceOf(&p.entity), serviceDelay) // others report of it, which may settle the service
-	}
 	if p.want == handover && p.peer != nil && p.peer.err != nil && p.status != nil && reported(&p.entity).Message == p.status.Message {
 		r.neighbours.saidOnce(p.id, p.peer.domain, p.peer.err)
 	}
