@@ -140,9 +140,12 @@ func (r *reconciler) carryOut(ctx context.Context, id ngsild.EntityID, e, undo *
 		return err
 	case <-ctx.Done():
 	}
-	if undo == nil {
+	switch {
+	case e.remove && errors.Is(ctx.Err(), context.Canceled):
+		return busy("busy", "Not now", "", time.Second) // the caller went away, perhaps in the middle of it: it goes on
+	case undo == nil:
 		r.desk.drop(id, e)
-	} else {
+	default:
 		r.desk.put(id, undo)
 	}
 	r.queue.Add(id)

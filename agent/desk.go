@@ -97,7 +97,9 @@ func (d *desk) put(id ngsild.EntityID, e *errand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.errands[id] = e
-	delete(d.first, id)
+	if !e.remove {
+		delete(d.first, id)
+	}
 }
 
 // placedAnew says whether the entity is placed on another element than when the

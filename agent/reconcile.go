@@ -119,6 +119,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 		return 0, err
 	}
 	r.saidOfPeer(p)
+	r.tellService(p)
 	err = r.settle(ctx, p)
 	r.end(p)
 	return p.again, err
