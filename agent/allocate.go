@@ -225,6 +225,8 @@ func (r *reconciler) answerErrand(p *pass) (over bool) {
 	}
 	var no *refusal
 	switch {
+	case p.lost != nil:
+		return false // it may be back in time, and what was sent may have been done
 	case p.paused:
 		no = refused(http.StatusConflict, "paused", "The component is paused", "Its orchestration was stopped by orchestrationPaused or an annotation.")
 	case e.remove:

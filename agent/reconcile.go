@@ -278,7 +278,7 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 	if r.tracker.version(p.id) != p.version {
 		return errSuperseded // never report from older knowledge than the last notification
 	}
-	if _, placing := attrs[attrElement]; placing && !p.read && r.now().Sub(p.heard) > placeWithin {
+	if _, placing := attrs[attrElement]; placing && p.allocated == nil && !p.read && r.now().Sub(p.heard) > placeWithin {
 		r.tracker.update(p.id, func(rec *record) { rec.doubt = true })
 		return errSuperseded
 	}
