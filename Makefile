@@ -125,5 +125,9 @@ simulate: ## the agent in a made-up world where everything breaks; SEEDS=4000, o
 	go test -c -o bin/simulate.test ./sandbox/simulate
 	@cd sandbox/simulate && $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),4000)) ../../bin/simulate.test -test.run '^TestSimulate$$' -test.timeout 0 $(if $(SEED),-test.v)
 
+simulate-bugs: ## that the simulation catches every bug planted on purpose
+	go test -c -o bin/simulate.test ./sandbox/simulate
+	@cd sandbox/simulate && BUGS=all ../../bin/simulate.test -test.run '^TestPlantedBugs$$' -test.timeout 0 -test.v
+
 clean: ## remove what build made
 	rm -rf bin dist

@@ -10,8 +10,9 @@ import (
 
 // A set of fields as managedFields holds it (FieldsV1) is a tree of maps: "f:x" is
 // the field x, `k:{"name":"a"}` the element of an associative list with that key,
-// `v:"a"` that element of a set, and "." the thing itself. A leaf stands for all
-// that is below it.
+// `v:"a"` that element of a set, and "." the thing itself. A leaf of a list stands
+// for all that is below it. A leaf of a map does so where the map is atomic, and is
+// else a map of which others have taken every field: so it counts as not ours.
 
 // owned reports whether every field of want is in one of the sets.
 func owned(want map[string]any, sets []string) bool {
@@ -42,9 +43,11 @@ func covered(want any, trees []map[string]any) bool {
 	if len(trees) == 0 {
 		return false
 	}
-	for _, tree := range trees {
-		if len(tree) == 0 {
-			return true
+	if _, isMap := want.(map[string]any); !isMap {
+		for _, tree := range trees {
+			if len(tree) == 0 {
+				return true
+			}
 		}
 	}
 	switch want := want.(type) {

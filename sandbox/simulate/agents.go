@@ -221,6 +221,11 @@ func (w *world) serveKube(a *agentRun, req *http.Request) *http.Response {
 	if req.URL.Query().Get("watch") == "true" {
 		return w.kube.watch(a, req, w.dice.about("watch", a.name, req.URL.Path))
 	}
+	if req.Method != http.MethodGet {
+		w.book.mu.Lock()
+		w.book.kubeWrites++ // also what changes nothing
+		w.book.mu.Unlock()
+	}
 	req.Header.Set(agentHeader, "hlo-agent/"+a.name)
 	return w.kube.serve(req)
 }

@@ -159,7 +159,6 @@ func entityOf(o *unstructured.Unstructured) string { return o.GetAnnotations()[l
 func (b *book) seen(who string, e event) {
 	agent, byAgent := strings.CutPrefix(who, "hlo-agent/")
 	if byAgent {
-		b.kubeWrites++
 		if e.before != nil && ownerOf(e.before) != agent {
 			b.world.violated("agent %s touches %s, which belongs to %q", agent, e.place, ownerOf(e.before))
 		}

@@ -231,7 +231,9 @@ func (k *kube) apply(p place, patch *unstructured.Unstructured, manager string, 
 func otherUID(resource schema.GroupResource, name string) error {
 	err := apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "patch", resource, name, "field is immutable", 0, true)
 	err.ErrStatus.Reason = metav1.StatusReasonInvalid
-	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeFieldValueInvalid, Field: "metadata.uid", Message: "field is immutable"}}
+	err.ErrStatus.Details.Kind = kinds[resource.Resource]
+	cause := metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: "metadata.uid", Message: "field is immutable"}
+	err.ErrStatus.Details.Causes = []metav1.StatusCause{cause, cause} // it is checked twice
 	return err
 }
 
@@ -245,6 +247,7 @@ func (k *kube) delete(who string, p place, uid *types.UID) (*unstructured.Unstru
 		return nil, apierrors.NewNotFound(resource, p.name)
 	}
 	if uid != nil && *uid != old.GetUID() {
+		resource.Resource = kinds[p.resource] // as the API server has it here
 		return nil, apierrors.NewConflict(resource, p.name, fmt.Errorf("precondition failed: UID in precondition: %v, UID in object meta: %v", *uid, old.GetUID()))
 	}
 	o := old.DeepCopy()

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)         // the order of goroutines
 	debug.SetGCPercent(-1)        // a collection would change it
 	debug.SetMemoryLimit(1 << 30) // it comes all the same before memory is short
-	code := m.Run()
+	code := server.Main(m)
 	if figure != "" {
 		fmt.Println(figure)
 	}
@@ -77,8 +77,8 @@ func TestSimulate(t *testing.T) {
 
 func sequence(t *testing.T, from, seeds int) {
 	t.Helper()
-	failed := 0
-	for seed := from; seed < from+seeds && failed < 5; seed++ {
+	failed, most := 0, number(t, "FAILURES", 5)
+	for seed := from; seed < from+seeds && failed < most; seed++ {
 		j := play(t, uint64(seed))
 		if len(j.verdict()) == 0 {
 			continue

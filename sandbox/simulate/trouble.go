@@ -15,7 +15,7 @@ func trouble() []happening {
 		{"broker down or up", 2, (*world).toggleBroker},
 		{"broker restarts", 2, (*world).restartBroker},
 		{"broker wiped and restored", 1, (*world).wipeBroker},
-		{"the broker's answers are wrong", 2, (*world).answersAreWrong},
+		{"the broker's answers are wrong", 3, (*world).answersAreWrong},
 		{"a subscription is spoilt", 2, (*world).spoilSubscription},
 		{"API server down or up", 2, (*world).toggleKube},
 		{"watches are cut", 3, (*world).cutWatches},
@@ -88,7 +88,7 @@ func (w *world) wipeBroker() bool {
 }
 
 func (w *world) answersAreWrong() bool {
-	lie := pick(w.dice.Rand, []string{"", "404", "empty", "short"})
+	lie := pick(w.dice.Rand, []string{"", "404", "empty", "short", "foreign", "foreign"})
 	w.note("fate", "the broker answers wrongly: %q", lie)
 	w.change(func(f *faults) { f.lie = lie })
 	return true

@@ -41,8 +41,8 @@ type world struct {
 type faults struct {
 	broker, kube         weather
 	brokerDown, kubeDown bool
-	// What a broken gateway, or a broker of somebody else, answers: "404" for
-	// everything, "empty" lists, "short" lists.
+	// What a broken gateway, or a broker of somebody else, answers to reads: "404"
+	// for everything, "empty" lists, "short" lists, or both of the first ("foreign").
 	lie string
 }
 
@@ -195,9 +195,9 @@ func (w *world) lie(f faults, req *http.Request) *http.Response {
 	}
 	list := strings.HasSuffix(req.URL.Path, "/entities")
 	switch {
-	case f.lie == "404":
+	case f.lie == "404", f.lie == "foreign" && !list:
 		return answer(http.StatusNotFound, map[string]any{"type": "https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound", "title": "Service Not Found", "detail": req.URL.Path})
-	case f.lie == "empty" && list:
+	case (f.lie == "empty" || f.lie == "foreign") && list:
 		r := answer(http.StatusOK, []any{})
 		r.Header.Set("NGSILD-Results-Count", "0")
 		return r
