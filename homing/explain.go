@@ -21,6 +21,9 @@ func Explain(r Result) string {
 	case r.Objective != nil && r.Bound != nil && r.Gap != nil:
 		fmt.Fprintf(&b, "done: objective %s, stopped at the time limit; nothing is better than %s (gap %.2f %%)\n", short(*r.Objective), short(*r.Bound), 100**r.Gap)
 	}
+	if r.Objective != nil && r.Bound == nil {
+		fmt.Fprintf(&b, "done: objective %s, stopped at the time limit before anything could be proved\n", short(*r.Objective))
+	}
 	for i, rec := range r.Recommendations {
 		fmt.Fprintf(&b, "recommendation %d: objective %s\n", i+1, short(rec.Objective))
 		for _, demand := range sortedKeys(rec.Assignment) {

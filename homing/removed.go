@@ -10,7 +10,8 @@ import (
 // removed counts, for each demand and each hard constraint on it, the candidates
 // for which the constraint leaves no place when nothing else is asked: by what
 // they are, or because no candidate of another demand goes with them.
-func (ev *evaluation) removed() map[string]map[string]int {
+// When ctx has ended, partners are not looked for any more, and a note says so.
+func (ev *evaluation) removed(ctx context.Context) map[string]map[string]int {
 	counts := make(map[string]map[string]int, len(ev.draws))
 	for _, d := range ev.draws {
 		counts[d.name] = map[string]int{}
@@ -20,7 +21,7 @@ func (ev *evaluation) removed() map[string]map[string]int {
 			continue
 		}
 		for _, name := range c.demands {
-			counts[name][c.name] = ev.lost(c, ev.draws[ev.byName[name]])
+			counts[name][c.name] = ev.lost(ctx, c, ev.draws[ev.byName[name]])
 		}
 	}
 	if o := ev.t.objective; o != nil && o.root != nil {
@@ -30,7 +31,7 @@ func (ev *evaluation) removed() map[string]map[string]int {
 }
 
 // lost counts the candidates of d that c alone leaves no place for.
-func (ev *evaluation) lost(c *constraint, d *draw) int {
+func (ev *evaluation) lost(ctx context.Context, c *constraint, d *draw) int {
 	live := search.FullBits(len(d.items))
 	for a, ok := range ev.verdict(c, d) {
 		if !ok {
@@ -48,7 +49,11 @@ func (ev *evaluation) lost(c *constraint, d *draw) int {
 		case *zones:
 			ev.unmatched(b, d, other, live)
 		case pairwise:
-			live.And(ev.partnered(c, b, d, other, before))
+			if ctx.Err() != nil {
+				ev.noteOnce("constraint "+c.name, "what it removes is not known whole, as time was up")
+				continue
+			}
+			live.And(ev.partnered(ctx, c, b, d, other, before))
 		}
 	}
 	return len(d.items) - live.Len()
@@ -73,7 +78,7 @@ func (ev *evaluation) unmatched(b *zones, d, other *draw, live search.Bits) {
 }
 
 // partnered is the set of d's candidates that go with some candidate of other.
-func (ev *evaluation) partnered(c *constraint, b pairwise, d, other *draw, otherFirst bool) search.Bits {
+func (ev *evaluation) partnered(ctx context.Context, c *constraint, b pairwise, d, other *draw, otherFirst bool) search.Bits {
 	x, y := d, other
 	if otherFirst {
 		x, y = other, d
@@ -89,6 +94,13 @@ func (ev *evaluation) partnered(c *constraint, b pairwise, d, other *draw, other
 	live := search.NewBits(len(d.items))
 	ev.partners[key] = live
 	for a := range d.items {
+		if a&63 == 63 && ctx.Err() != nil { // what was not looked at counts as kept
+			for ; a < len(d.items); a++ {
+				live.Set(a)
+			}
+			ev.noteOnce("constraint "+c.name, "what it removes is not known whole, as time was up")
+			return live
+		}
 		for b := range other.items {
 			if otherFirst && ok(b, a) || !otherFirst && ok(a, b) {
 				live.Set(a)

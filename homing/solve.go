@@ -57,7 +57,7 @@ func solve(ctx context.Context, t *Template, inv *Inventory, o Options) Result {
 	} else {
 		m.something(ctx, &result, answers, o)
 	}
-	result.Removed = ev.removed()
+	result.Removed = ev.removed(ctx)
 	result.Notes = ev.noted()
 	for _, w := range t.Warnings {
 		result.Notes = append(result.Notes, "template: "+w.Error())
@@ -71,7 +71,7 @@ func everything(string) bool { return true }
 func (m *model) nothing(ctx context.Context, result *Result, answers search.Outcome) {
 	if !answers.Complete {
 		result.Proof = ProofBound
-		if answers.Bound < search.Unbounded {
+		if answers.Bound < search.Unbounded && answers.Bound > -search.Unbounded {
 			result.Bound = finite(m.units(answers.Bound))
 		}
 		result.Errors = []*PathError{{"", "the time limit was reached before an assignment was found, or proved impossible: accepted is more time, or a template that asks for less"}}
@@ -95,7 +95,11 @@ func (m *model) something(ctx context.Context, result *Result, answers search.Ou
 			bound = best
 		}
 	}
-	result.Objective, result.Bound = finite(best), finite(bound)
+	result.Objective = finite(best)
+	if !answers.Complete && answers.Bound <= -search.Unbounded {
+		return // time was up before anything could be said
+	}
+	result.Bound = finite(bound)
 	result.Gap = finite(math.Abs(best-bound) / max(math.Abs(best), 1e-9))
 	if best == bound {
 		result.Gap = finite(0)

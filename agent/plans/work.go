@@ -85,7 +85,10 @@ func (b *Book) solve(ctx context.Context, p *plan, o *order, t *homing.Template,
 	}
 	message := ""
 	if r.Proof == homing.ProofBound {
-		message = fmt.Sprintf("stopped after %d s with the best answer so far; nothing is better than %.6g", o.Seconds, *r.Bound)
+		message = fmt.Sprintf("stopped after %d s with the best answer so far", o.Seconds)
+		if r.Bound != nil {
+			message += fmt.Sprintf("; nothing is better than %.6g", *r.Bound)
+		}
 	}
 	if len(t.Reservations()) == 0 {
 		return b.end(ctx, p, Done, out, message)

@@ -47,6 +47,9 @@ func (s *solver) branch(nd *node, v, depth int) bool {
 			}
 			break
 		}
+		if s.tries++; s.tries&63 == 0 && s.out() {
+			s.stopped = true
+		}
 		if s.stopped {
 			s.open = min(s.open, below)
 			break

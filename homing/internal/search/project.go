@@ -2,6 +2,7 @@ package search
 
 // project moves what a pair costs at least into the costs of its ends, so that a
 // pair none of whose ends is fixed counts in the bound. Sums stay what they were.
+// When time is up before that is done, bounds bound nothing.
 func (s *solver) project(root *node) {
 	s.measureGrain(root)
 	if len(s.p.Pairs) > 0 {
@@ -21,6 +22,7 @@ func (s *solver) project(root *node) {
 				s.lift(root, e)
 			}
 		}
+		s.loose = s.out()
 		for v := range root.eff {
 			root.eff[v] = nil
 		}
@@ -39,8 +41,11 @@ func (s *solver) share(root *node, i int, pair PairCost) {
 	for b := range least {
 		least[b] = Unbounded
 	}
-	row := make([]int64, s.p.Size[pair.J])
+	row, looked := make([]int64, s.p.Size[pair.J]), 0
 	for a := range root.dom[pair.I].All() {
+		if looked++; looked&63 == 0 && s.out() {
+			return
+		}
 		m := int64(Unbounded)
 		for b := range root.dom[pair.J].All() {
 			row[b] = pair.Cost(a, b)
@@ -138,13 +143,19 @@ func (s *solver) lift(root *node, e edge) {
 		}
 		return pair.Cost(b, a)
 	}
+	least, looked := make([]int64, len(other)), 0
 	for b := range root.dom[to].All() {
-		least := int64(Unbounded)
-		for a := range root.dom[e.from].All() {
-			least = min(least, cost(a, b)+s.base[e.from][a])
+		if looked++; looked&63 == 0 && s.out() {
+			return
 		}
-		other[b] = least
-		s.base[to][b] += least
+		least[b] = Unbounded
+		for a := range root.dom[e.from].All() {
+			least[b] = min(least[b], cost(a, b)+s.base[e.from][a])
+		}
+	}
+	for b := range root.dom[to].All() {
+		other[b] = least[b]
+		s.base[to][b] += least[b]
 	}
 	for a := range root.dom[e.from].All() {
 		own[a] = -s.base[e.from][a]

@@ -197,8 +197,11 @@ func (s *solver) support(nd *node, v int) bool {
 		if nd.fixed[w] {
 			continue
 		}
-		union := NewBits(s.p.Size[w])
+		union, looked := NewBits(s.p.Size[w]), 0
 		for a := range nd.dom[v].All() {
+			if looked++; looked&63 == 0 && s.out() {
+				return true // partners that were not looked for stay
+			}
 			union.Or(r.with(v, a))
 			if union.Covers(nd.dom[w]) {
 				break

@@ -245,3 +245,30 @@ func TestBits(t *testing.T) {
 		t.Errorf("64: %d", full.Len())
 	}
 }
+
+// TestTimeIsUp has tables that take long to look through, and no time: what comes
+// is an assignment or nothing, and never a bound that was not computed.
+func TestTimeIsUp(t *testing.T) {
+	t.Parallel()
+	const n, size = 3, 2000
+	asked := 0
+	p := &Problem{}
+	for range n {
+		p.Size, p.Live, p.Cost, p.Twin = append(p.Size, size), append(p.Live, FullBits(size)), append(p.Cost, nil), append(p.Twin, nil)
+	}
+	for i := range n {
+		for j := i + 1; j < n; j++ {
+			p.Pairs = append(p.Pairs, PairCost{i, j, func(a, b int) int64 { asked++; return int64(a*b%7) - 100 }})
+			p.Rels = append(p.Rels, Relation{I: i, J: j, Rows: NewRows(size, size, false, func(a, b int) bool { asked++; return a == b+1 || a > size/2 && b == 0 })})
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got := Solve(ctx, p, Options{})
+	if got.Complete || got.Bound > 3*-100 {
+		t.Errorf("complete %v, bound %d; the best can cost -300", got.Complete, got.Bound)
+	}
+	if most := 6 * size * size / 4; asked > most {
+		t.Errorf("looked at %d pairs without any time, want at most %d", asked, most)
+	}
+}

@@ -38,7 +38,8 @@ type Outcome struct {
 	// those found, and none exists if none was found.
 	Complete bool
 	// Bound is a cost below which no further assignment exists; that of the best
-	// when the search is complete. Unbounded if there is none at all.
+	// when the search is complete. Unbounded if there is none at all, -Unbounded if
+	// time was up before anything could be said.
 	Bound int64
 	Nodes int
 }
@@ -58,7 +59,7 @@ func Solve(ctx context.Context, p *Problem, o Options) Outcome {
 	s.project(root)
 	whole := s.child(root) // improve leaves only what is better than the best
 	s.improve(root, cmp.Or(o.taste, firstTaste))
-	if s.done && !s.out() {
+	if s.done && !s.loose && !s.out() {
 		s.renew(whole)
 		s.settleTies(whole, o.Slack)
 	}
@@ -72,6 +73,10 @@ func (s *solver) outcome(root *node) Outcome {
 	}
 	if len(o.Solutions) > 0 {
 		o.Bound = o.Solutions[0].Cost
+	}
+	if s.loose {
+		o.Complete, o.Bound = false, -Unbounded
+		return o
 	}
 	if !o.Complete {
 		o.Bound = min(o.Bound, s.onGrid(max(s.open, root.bound)))

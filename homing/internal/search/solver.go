@@ -34,8 +34,10 @@ type solver struct {
 	lexical bool  // search in the order of variables and values
 	budget  int   // stop at this many nodes; 0 means never
 	nodes   int
+	tries   int   // values tried, whether or not they led to a node
 	stopped bool  // by budget, by ctx, or by first
 	done    bool  // the answer is proved
+	loose   bool  // costs of pairs are not in the bound
 	open    int64 // what a stopped search left unexplored costs at least
 	spare   []*node
 	random  *rand.Rand // for neighbourhoods, seeded alike each time
