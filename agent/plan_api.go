@@ -58,6 +58,7 @@ func (s *service) servePlans(router *mux.Router) {
 	}
 	router.Handle("/v1/plans/healthcheck", plans.Open())
 	router.Handle("/v1/openapi.json", plans.Open())
+	router.Handle("/", plans.Open())
 	router.PathPrefix("/v1/").Handler(s.planGate(s.plans.Handler()))
 }
 
@@ -71,6 +72,11 @@ func (s *service) planGate(next http.Handler) http.Handler {
 		}
 		switch given := bearer(r); {
 		case token != "" && sameToken(token, given):
+			if wait := s.gate.limits.take("token of the plan API"); wait > 0 {
+				s.gate.refuse(w, "rate", problemDocument{Status: http.StatusTooManyRequests, Type: "rate", Title: "Too many requests",
+					Detail: "This caller asks more often than it may.", retryAfter: wait})
+				return
+			}
 			next.ServeHTTP(w, r)
 		case s.cfg.APIAuth != "":
 			others.ServeHTTP(w, r)

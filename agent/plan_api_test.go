@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,6 +60,24 @@ func TestPlanGate(t *testing.T) {
 			}
 			write("first\n")
 		}
+	}
+}
+
+// TestPlanRate: the token's holder has a rate too.
+func TestPlanRate(t *testing.T) {
+	t.Parallel()
+	d := newDoorstep(t, func(c *Config) { c.APIRate = 1 })
+	s := &service{gate: d.gate, reconciler: &reconciler{log: slog.New(slog.DiscardHandler), cfg: Config{PlanToken: "s3cret-token"}}}
+	var got []int
+	for range 4 {
+		r := httptest.NewRequest(http.MethodGet, "/v1/plans", nil)
+		r.Header.Set("Authorization", "Bearer s3cret-token")
+		w := httptest.NewRecorder()
+		s.planGate(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		got = append(got, w.Code)
+	}
+	if !slices.Equal(got, []int{200, 200, 429, 429}) {
+		t.Errorf("got %v", got)
 	}
 }
 

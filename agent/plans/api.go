@@ -37,8 +37,17 @@ func (b *Book) Handler() http.Handler {
 func Open() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/plans/healthcheck", methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, struct{}{}) }})
+	mux.Handle("/{$}", methods{http.MethodGet: versions})
 	mux.Handle("/v1/openapi.json", methods{http.MethodGet: func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, OpenAPI()) }})
 	return mux
+}
+
+// versions says which interfaces there are.
+func versions(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]any{"versions": []map[string]any{{
+		"id": "v1", "status": "CURRENT", "version": OpenAPI().Info.Version, "links": []link{{"/v1/plans", "self"}, {"/v1/openapi.json", "describedby"}},
+		"media-types": []string{"application/json"},
+	}}})
 }
 
 // methods are the handlers of one path.

@@ -104,7 +104,7 @@ func (s *shop) call(method, target, body string) (int, string) {
 	}
 	w := httptest.NewRecorder()
 	handler := s.Handler()
-	if strings.HasSuffix(target, "healthcheck") || strings.HasSuffix(target, "openapi.json") {
+	if strings.HasSuffix(target, "healthcheck") || strings.HasSuffix(target, "openapi.json") || target == "/" {
 		handler = Open()
 	}
 	handler.ServeHTTP(w, r)
@@ -282,7 +282,7 @@ func TestRefusals(t *testing.T) {
 	if code, text := s.call("POST", "/v1/plans?dry_run=translate", body(apart)); code != 200 || !strings.Contains(text, `"valid":true`) {
 		t.Errorf("dry run: %d %s", code, text)
 	}
-	for _, target := range []string{"/v1/plans/healthcheck", "/v1/openapi.json"} {
+	for _, target := range []string{"/v1/plans/healthcheck", "/v1/openapi.json", "/"} {
 		if code, text := s.call("GET", target, ""); code != 200 {
 			t.Errorf("%s: %d %s", target, code, text)
 		}
