@@ -79,6 +79,7 @@ func (d *differ) run(ctx context.Context, cfg *Config, client *ngsild.Client, fi
 		return err
 	}
 	d.reconciler = &reconciler{cfg: *cfg, domains: newDomains(cfg.Domains), client: client, log: slog.New(slog.DiscardHandler), now: time.Now}
+	d.desk = newDesk()
 	d.tracker, d.links = newTracker(d.now), newLinks(client, loaded.followed, d.now)
 	d.use(loaded)
 	entities, err := d.read(ctx, files, stdin)
@@ -189,6 +190,10 @@ func (d *differ) component(ctx context.Context, e ngsild.Entity) {
 	p := &pass{
 		view:  view{id: e.ID, record: record{entity: e, known: true}},
 		rules: d.rules(), live: d.clusters.ByEntity(string(e.ID)),
+	}
+	if d.takeErrand(p); p.allocated != nil && d.client == nil {
+		d.note(p.id, "was asked for by another domain, which says what it is made of, not its entity")
+		return
 	}
 	var err error
 	if p.placement, err = d.place(ctx, p); err != nil {

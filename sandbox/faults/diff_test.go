@@ -125,3 +125,21 @@ func (r *rig) versions() string {
 	slices.Sort(all)
 	return strings.Join(all, "\n")
 }
+
+// What another domain asked for is compared with what it asked for, not with its entity alone.
+func TestDiffOfAllocated(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, nil)
+	r.create(append(world(), component("web", object{"infrastructureElement": nil, "containerImage": prop(image(9))}))...)
+	r.start()
+	r.orchestrate()
+	r.want(200, "POST", service, flat("web", 1))
+	r.says(componentID("web"), "Running", "")
+	r.rest(time.Second)
+	r.differs(0, nil)
+	file := filepath.Join(t.TempDir(), "world.json")
+	text, err := json.Marshal(append(world(), component("web", nil)))
+	must(t, err)
+	must(t, os.WriteFile(file, text, 0o600))
+	r.differs(0, []string{"-f", file}, "was asked for by another domain")
+}
