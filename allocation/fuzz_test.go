@@ -138,20 +138,3 @@ func FuzzParseRecord(f *testing.F) {
 		}
 	})
 }
-
-// FuzzRecord reads any record of what was asked for; what was read is written so that it reads the same.
-func FuzzRecord(f *testing.F) {
-	f.Add(`{}`)
-	f.Add(`{"service":"urn:s","image":"x","envVars":[{"key":"a","value":"b"}],"ports":[{"number":80}],"isJob":true,"network":{"address":"10.0.0.1"}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		a, err := allocation.ParseRecord("urn:c", text)
-		if err != nil {
-			return
-		}
-		record := a.Record()
-		b, err := allocation.ParseRecord("urn:c", record)
-		if err != nil || b.Record() != record || a.Digest() != b.Digest() {
-			t.Fatalf("%q was written as %q, then %q: %v", text, record, b.Record(), err)
-		}
-	})
-}
