@@ -89,8 +89,8 @@ release: $(PROGRAMS) image chart ## everything that a version consists of, with 
 dashboard: ## dist/dashboard.html, the dashboard's graphs of a running agent; needs prometheus
 	cd install && go test . -run Installed -pictures $(DIST)
 
-sandbox: binaries ## the whole thing on this machine; ONCE=1 ends by itself
-	bin/hlo-sandbox up $(if $(ONCE),--once)
+sandbox: binaries ## the whole thing on this machine; ONCE=1 ends by itself, DOMAINS=2 runs two domains
+	bin/hlo-sandbox up $(if $(DOMAINS),--domains $(DOMAINS)) $(if $(ONCE),--once)
 
 test: ## all tests, those against a real API server included
 	@$(if $(RACE),true,echo "no C compiler here: testing without -race")

@@ -27,16 +27,27 @@ const convergeTime = 120 * time.Second
 
 func upCommand(log *slog.Logger) *cobra.Command {
 	var once bool
+	var domains int
 	cmd := &cobra.Command{
 		Use: "up", Short: "Run everything with an example world until Ctrl-C", Args: cobra.NoArgs,
 		Long: "Starts the embedded broker, an API server, simulated orchestrators and hlo-agent on loopback, puts an\n" +
 			"example world into the broker, and shows how it converges. With --once it ends when every component\n" +
-			"has reached its expected end: exit 0, or 1 with the reason after " + convergeTime.String() + ".",
-		Example: "  hlo-sandbox up\n  hlo-sandbox up --once",
+			"has reached its expected end: exit 0, or 1 with the reason after " + convergeTime.String() + ".\n" +
+			"With --domains 2 it starts two whole domains instead, and takes a component from one into the other, back\n" +
+			"on Overload, and away; with --once it ends then.",
+		Example: "  hlo-sandbox up\n  hlo-sandbox up --once\n  hlo-sandbox up --domains 2",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch domains {
+			case 1:
+			case 2:
+				return twoDomains(cmd.Context(), once, log, cmd.OutOrStdout())
+			default:
+				return fmt.Errorf("--domains %d: only 1 and 2 are possible", domains)
+			}
 			return up(cmd.Context(), once, log, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	cmd.Flags().IntVar(&domains, "domains", 1, "1, or 2 that run components for each other")
 	cmd.Flags().BoolVar(&once, "once", false, "end when everything has converged")
 	return cmd
 }
