@@ -38,7 +38,8 @@ type inventory struct {
 	now   func() time.Time
 	began time.Time
 
-	entities []ngsild.Entity // of the last reading, while something waits
+	entities []ngsild.Entity // of the last reading, while something is to be decided
+	held     bool            // they are there
 	asked    time.Time       // when the last reading began; zero before the first
 	doubted  bool            // something changed since
 	retry    time.Time       // not before then, as the last reading failed
@@ -95,11 +96,12 @@ func (h *homer) refresh(ctx context.Context, deciding bool) bool {
 	h.mu.Lock()
 	busy, now := len(h.services) > 0, h.now()
 	v := &h.inventory
-	usable := v.entities != nil && !v.doubted && now.Sub(v.asked) <= inventoryFresh
+	usable := v.held && !v.doubted && now.Sub(v.asked) <= inventoryFresh
 	if usable && deciding || !deciding && v.due(busy).After(now) {
 		h.mu.Unlock()
 		return usable
 	}
+	v.entities, v.held, h.elements = nil, false, nil // they are large, and too old
 	h.mu.Unlock()
 
 	var entities []ngsild.Entity
@@ -159,11 +161,11 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time, whole bool) {
 	if whole {
 		woken = append(woken, v.lacking()...)
 	}
-	if v.entities, h.elements = entities, nil; len(h.services) == 0 {
-		v.entities = nil
-	}
 	if !first && (changed || better) {
 		h.reconsider(changed)
+	}
+	if h.soon(asked.Add(inventoryFresh)) { // otherwise they would be read again before they are used
+		v.entities, v.held = entities, true
 	}
 	h.mu.Unlock()
 	for _, id := range woken {
@@ -171,6 +173,16 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time, whole bool) {
 			h.again(component)
 		}
 	}
+}
+
+// soon says whether a service is to be solved before a time. Caller holds mu.
+func (h *homer) soon(at time.Time) bool {
+	for _, s := range h.services {
+		if due := s.due(); !due.IsZero() && due.Before(at) {
+			return true
+		}
+	}
+	return false
 }
 
 // lacking are the elements that this reading was the first to lack. Those that

@@ -59,7 +59,7 @@ func (h *homer) question(service ngsild.EntityID) (q question, entities []ngsild
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.services[service]
-	if s == nil {
+	if s == nil || !h.inventory.held {
 		return q, nil, nil, false
 	}
 	s.first, s.retry = time.Time{}, time.Time{}

@@ -63,17 +63,19 @@ func (r *rig) watchInventory(ctx context.Context, report *benchReport) error {
 		return err
 	}
 	began := time.Now()
-	oldest := 0.0
+	oldest, resident := 0.0, 0.0
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for now := before; ; {
 		took := time.Since(began)
+		resident = max(resident, now["process_resident_memory_bytes"])
 		if oldest = max(oldest, now["hlo_agent_homing_inventory_age_seconds"]); took > fleetMeasured {
 			since := func(name string) float64 { return now[name] - before[name] }
 			report.add("inventory_core_percent", 100*since("process_cpu_seconds_total")/took.Seconds(), "10",
 				fmt.Sprintf("%d elements report every %v; %.0f reads, %.0f notifications in %.0f s", fleetSize, fleetInterval,
 					since("hlo_agent_broker_requests_total"), since("hlo_agent_notifications_total"), took.Seconds()))
 			report.add("inventory_age_seconds", oldest, "30", "the oldest figures that a decision could have used")
+			report.add("inventory_resident_mib", resident/(1<<20), "", "the agent's greatest resident memory")
 			report.add("inventory_solves", since("hlo_agent_homing_decisions_total"), "", "of a service that no element fits")
 			return nil
 		}
