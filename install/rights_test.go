@@ -128,12 +128,13 @@ func TestRenderedRights(t *testing.T) {
 	for _, c := range []struct {
 		namespace string
 		mappings  []string
+		secrets   bool // clusters are bound by Secrets
 	}{
-		{"default", nil},
-		{"workloads", []string{"aeros-k8s"}},
-		{namespace, []string{"kubernetes"}},
-		{"argocd", []string{"argocd", "knative"}},
-		{"workloads", all},
+		{"default", nil, false},
+		{"workloads", []string{"aeros-k8s"}, true},
+		{namespace, []string{"kubernetes"}, false},
+		{"argocd", []string{"argocd", "knative"}, false},
+		{"workloads", all, true},
 	} {
 		t.Run(c.namespace+" "+strings.Join(c.mappings, ","), func(t *testing.T) {
 			t.Parallel()
@@ -142,6 +143,10 @@ func TestRenderedRights(t *testing.T) {
 			if c.mappings != nil {
 				values["mappings"] = map[string]any{"shipped": c.mappings}
 				settings = append(settings, "MAPPINGS="+strings.Join(c.mappings, ","))
+			}
+			if c.secrets {
+				values["clusters"] = map[string]any{"bySecrets": true}
+				settings = append(settings, "CLUSTERS=secrets")
 			}
 			got := objects(t, mustRender(t, values))
 			want := objects(t, agentSays(t, settings, "rbac"))

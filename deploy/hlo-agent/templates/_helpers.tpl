@@ -64,7 +64,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* Whether a setting is a file: its name. */}}
 {{- define "hlo-agent.isFile" -}}
-{{- if or (hasSuffix "_FILE" .) (eq . "KUBECONFIG") -}}yes{{- end -}}
+{{- if or (hasSuffix "_FILE" .) (eq . "KUBECONFIG") (eq . "HOMING_SYSTEMS") -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "hlo-agent.volumeOf" -}}

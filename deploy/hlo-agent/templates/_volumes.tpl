@@ -9,6 +9,11 @@
   mountPath: /etc/hlo-agent/policies
   readOnly: true
 {{- end }}
+{{- if .Values.clusters.files }}
+- name: clusters
+  mountPath: /etc/hlo-agent/clusters
+  readOnly: true
+{{- end }}
 {{- range $name, $from := .Values.settingsFrom }}
 {{- if include "hlo-agent.isFile" $name }}
 - name: {{ include "hlo-agent.volumeOf" $name }}
@@ -29,6 +34,16 @@
 {{- if include "hlo-agent.ownPolicies" . }}
 - name: policies
   {{- include "hlo-agent.projected" (list (printf "%s-policies" (include "hlo-agent.fullname" .)) .Values.policies) | nindent 2 }}
+{{- end }}
+{{- with .Values.clusters.files }}
+- name: clusters
+  projected:
+    defaultMode: 0440
+    sources:
+    {{- range . }}
+    - secret:
+        name: {{ . }}
+    {{- end }}
 {{- end }}
 {{- range $name, $from := .Values.settingsFrom }}
 {{- if include "hlo-agent.isFile" $name }}
