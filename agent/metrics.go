@@ -63,7 +63,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	loaded := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hlo_agent_current", Help: "1 while what the files say is in use; 0 while it is refused and what was before stays in use."}, []string{"what"})
 	open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hlo_agent_api_authentication_off", Help: "1 when everybody may call, since API_AUTH says off."})
 	reg.MustRegister(open, loaded, depth, subscribed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
-	return &metrics{
+	m := &metrics{
 		notifications:    count("notifications_total", "Notifications by result.", "result"),
 		reconciles:       count("reconciles_total", "Passes by result.", "result"),
 		reconcileSeconds: took("reconcile_duration_seconds", "Duration of a pass.").WithLabelValues().(prometheus.Histogram),
@@ -94,6 +94,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		homingDecisions:  count("homing_decisions_total", "Services solved by result (chosen, none, invalid, missing, timeout), and choices of elements by what became of them (placed, moved, outdated).", "result"),
 		homingSeconds:    took("homing_duration_seconds", "Time to solve one service.").WithLabelValues().(prometheus.Histogram),
 	}
+	// What is rare begins at 0, or the first time would not be seen as an increase.
+	for of, labels := range map[*prometheus.CounterVec][]string{
+		m.reconciles: {"done", "superseded", "retry"}, m.resyncs: {"ok", "error"}, m.statusWrites: {"ok", "error"},
+		m.messages: {"carried", "refused", "retried", "unreadable"},
+	} {
+		for _, label := range labels {
+			of.WithLabelValues(label)
+		}
+	}
+	return m
 }
 
 // watchState registers the gauges that are read when they are asked for.
