@@ -309,11 +309,13 @@ func (s *site) changesAndDeletes() {
 	s.patch(id, "containerImage", `{"type": "Property", "value": "registry.example.org/changed:2"}`)
 	eventually(s.t, "a change", func() error { return differ("the image", image(), "registry.example.org/changed:2") })
 
-	o := object()
-	s.must(unstructured.SetNestedField(o.Object, "edited/by:hand", "spec", "image"))
-	_, err := s.objects.Resource(schema.GroupVersionResource{Group: "llo.aeros-project.eu", Version: "v1alpha1", Resource: "servicecomponentk8s"}).
-		Namespace("workloads").Update(s.t.Context(), o, metav1.UpdateOptions{FieldManager: "somebody"})
-	s.must(err)
+	eventually(s.t, "an edit", func() error { // its orchestrator may be faster
+		o := object()
+		s.must(unstructured.SetNestedField(o.Object, "edited/by:hand", "spec", "image"))
+		_, err := s.objects.Resource(schema.GroupVersionResource{Group: "llo.aeros-project.eu", Version: "v1alpha1", Resource: "servicecomponentk8s"}).
+			Namespace("workloads").Update(s.t.Context(), o, metav1.UpdateOptions{FieldManager: "somebody"})
+		return err
+	})
 	eventually(s.t, "an edit is put back", func() error { return differ("the image", image(), "registry.example.org/changed:2") })
 
 	s.patch(id, "serviceComponentStatus", `{"type": "Relationship", "object": "urn:ngsi-ld:ServiceComponentStatus:Removing"}`)

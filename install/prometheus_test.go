@@ -88,6 +88,7 @@ func (p *prometheus) showsTheDashboard(t *testing.T) {
 	empty := map[string]bool{
 		"hlo_agent_foreign_reports_total": true, "hlo_agent_api_requests_total": true,
 		"hlo_agent_api_request_duration_seconds": true, "hlo_agent_api_refused_total": true,
+		"hlo_agent_system_requests_total": true, "hlo_agent_handovers_total": true, "hlo_agent_plans_total": true, "hlo_agent_reloads_total": true,
 	}
 	began := time.Now().Add(-2 * time.Minute)
 	graphs := map[string][][]series{}
