@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,7 +93,7 @@ func up(ctx context.Context, once bool, log *slog.Logger, stdout, stderr io.Writ
 	}
 	defer agentLog.Close()
 	brokerURL := "http://" + l.Addr().String()
-	a, err := startAgent(binary, map[string]string{"CB_URL": brokerURL, "KUBECONFIG": kubeconfig, "DOMAIN_ID": "*", "HOMING": "auto"}, agentLog)
+	a, err := startAgent(binary, map[string]string{"CB_URL": brokerURL, "KUBECONFIG": kubeconfig, "DOMAIN_ID": "*", "HOMING": "auto", "PLAN_TOKEN": planToken}, agentLog)
 	if err != nil {
 		return err
 	}
@@ -168,6 +169,9 @@ func createEntities(ctx context.Context, brokerURL string, entities []byte) erro
 	return nil
 }
 
+// planToken is no secret: the plan API listens on this machine only.
+const planToken = "sandbox"
+
 func howToPoke(w io.Writer, brokerURL, kubeconfig, log string, a *agentProcess, server *kube.Server) {
 	id := world.Poke()
 	fmt.Fprintf(w, `
@@ -176,12 +180,16 @@ Change an image, or order a removal:
     -d '{"containerImage": {"type": "Property", "value": "registry.example.org/changed:2"}}'
   curl -X PATCH -H 'Content-Type: application/json' %[1]s/ngsi-ld/v1/entities/%[2]s \
     -d '{"serviceComponentStatus": {"type": "Relationship", "object": "urn:ngsi-ld:ServiceComponentStatus:Removing"}}'
+Ask where something would go best, and GET the plan that is named in the answer:
+  curl -H 'Authorization: Bearer %[7]s' -H 'Content-Type: application/json' %[8]s/v1/plans \
+    -d '{"template": {"homing_template_version": "2018-02-01", "demands": {"new": [{"inventory_provider": "aerios", "inventory_type": "infrastructure_element"}]}}}'
+  curl -H 'Authorization: Bearer %[7]s' %[8]s/v1/plans
 Look into the cluster, and at the agent:
   %[3]s --kubeconfig %[4]s get aeros
   curl %[5]s/metrics
   tail -f %[6]s
 
-`, brokerURL, id, server.KubectlPath(), kubeconfig, a.ops, log)
+`, brokerURL, id, server.KubectlPath(), kubeconfig, a.ops, log, planToken, strings.TrimSuffix(a.url, "/notify"))
 }
 
 // tail is the end of a log, as an error to join to another one.

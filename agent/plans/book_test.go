@@ -470,6 +470,32 @@ func TestWaitsForTheBroker(t *testing.T) {
 	}
 }
 
+// TestPutOffIsNotForgotten: a plan that could not be worked on is tried again soon
+// even when another one comes meanwhile.
+func TestPutOffIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	failed := make(chan struct{})
+	var tries atomic.Int64
+	s := newShop(t, func(c *Config) {
+		c.Inventory = func(context.Context) (*homing.Inventory, error) {
+			if tries.Add(1) == 1 {
+				defer close(failed)
+				return nil, errors.New("status 503")
+			}
+			return inventory(t, clouds), nil
+		}
+	})
+	s.run()
+	first := s.create(body(apart))
+	<-failed
+	second := s.create(body(apart))
+	for _, id := range []string{second, first} {
+		if v := s.wait(id); v.Status != Done {
+			t.Errorf("got %s", v.Status)
+		}
+	}
+}
+
 // TestDefects: a plan that makes the solver panic fails alone, and an outcome that
 // is too large is cut.
 func TestDefects(t *testing.T) {

@@ -3,6 +3,8 @@ package plans
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,8 +35,8 @@ func (b *Book) Run(ctx context.Context) error {
 func (b *Book) solver(ctx context.Context) {
 	wait := retryFirst
 	for ctx.Err() == nil {
-		again := lookAgain
 		id, working, err := b.take(ctx)
+		again := b.idle()
 		if id != "" {
 			err = b.work(working, id)
 			b.release(id)
@@ -70,6 +72,7 @@ func (b *Book) take(ctx context.Context) (id string, working context.Context, er
 	if err != nil {
 		return "", nil, err
 	}
+	b.forgetOthers(all)
 	for _, p := range all {
 		if p.Status.final() {
 			if b.Now().Sub(p.Changed) > b.Keep {
@@ -109,6 +112,26 @@ func (b *Book) putOff(id string, wait time.Duration) {
 	if id != "" {
 		b.later[id] = b.Now().Add(wait)
 	}
+}
+
+// forgetOthers forgets that plans were put off which are gone, or have ended.
+func (b *Book) forgetOthers(all []plan) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.later, func(id string, _ time.Time) bool {
+		return !slices.ContainsFunc(all, func(p plan) bool { return p.ID == id && !p.Status.final() })
+	})
+}
+
+// idle is how long there is nothing to do, as far as this replica knows.
+func (b *Book) idle() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wait := lookAgain
+	for _, at := range b.later {
+		wait = min(wait, max(at.Sub(b.Now()), 10*time.Millisecond))
+	}
+	return wait
 }
 
 func (b *Book) release(id string) {
