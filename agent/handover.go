@@ -19,6 +19,9 @@ import (
 // case it lost it.
 const assertAgain = time.Hour
 
+// refusalAgain is after how long a domain that refused is asked again.
+const refusalAgain = 5 * time.Minute
+
 // neighbours are the other domains that run components for us, and what each
 // was asked for. It is memory: after a start everything is asked for again,
 // which changes nothing where it is there. Passes consult it and never wait.
@@ -240,7 +243,8 @@ func (n *neighbours) finish(component, domain ngsild.EntityID, task copied, err 
 	case err == nil, errors.Is(err, errAbsentThere):
 		c.done, c.at, c.err, again = task.print, n.now(), err, nil
 	case errors.Is(err, peer.ErrBad):
-		c.err, again = err, nil // until other input comes
+		c.err, again = err, nil // until other input comes, or a while has passed: its reason may be the domain's own
+		n.lane(domain).queue.AddAfter(component, refusalAgain)
 	case errors.Is(err, peer.ErrDenied):
 		c.err = err
 	default:

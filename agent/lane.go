@@ -95,7 +95,7 @@ func (l *lane) count(err error) {
 		return
 	}
 	l.failures++
-	if over := l.failures - breakerAfter; over >= 0 && l.closed.Before(l.now()) {
+	if over := l.failures - breakerAfter; over >= 0 && !l.closed.After(l.now()) {
 		l.closed = l.now().Add(min(breakerFirst<<min(over, 10), breakerMost))
 	}
 }

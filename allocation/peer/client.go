@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 var (
 	ErrRetry  = errors.New("may succeed later")        // no answer, 429 or 5xx
 	ErrAbsent = errors.New("the domain has none")      // 404 to a deletion
-	ErrDenied = errors.New("the domain lets us not")   // 401 or 403
+	ErrDenied = errors.New("the domain lets us not")   // 401, 403 or 409: something other than the input may change it
 	ErrBad    = errors.New("the domain does not want") // any other 4xx: only other input helps
 )
 
@@ -52,6 +53,9 @@ func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Alloca
 	status, answer, err := c.send(ctx, http.MethodPost, base+servicePath(a.Service), body)
 	if err == nil && status == http.StatusConflict {
 		status, answer, err = c.send(ctx, http.MethodPut, base+componentPath(a.Service, a.Component), body)
+		if err == nil && follows(status, answer) {
+			return nil
+		}
 	}
 	if err == nil && status == http.StatusNotFound { // it went between the two, or the path is wrong
 		return fmt.Errorf("%w: it answers 404: %s", ErrRetry, quoted(answer, a))
@@ -66,6 +70,15 @@ func (c *Client) Deallocate(ctx context.Context, base string, service, component
 		return fmt.Errorf("%w: %s", ErrAbsent, quoted(answer, nil))
 	}
 	return outcome(status, answer, err, nil)
+}
+
+// follows says whether the domain cannot be asked for a component because it
+// follows the component's entity itself: then there is nothing to hand over.
+func follows(status int, answer []byte) bool {
+	var problem struct {
+		Type string `json:"type"`
+	}
+	return status == http.StatusConflict && json.Unmarshal(answer, &problem) == nil && strings.HasSuffix(problem.Type, "/ordered-by-entity")
 }
 
 func (c *Client) send(ctx context.Context, method, address string, body []byte) (int, []byte, error) {
@@ -95,7 +108,7 @@ func outcome(status int, answer []byte, err error, a *allocation.Allocation) err
 		return fmt.Errorf("%w: %w", ErrRetry, err)
 	case status >= 200 && status <= 299:
 		return nil
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusConflict:
 		return fmt.Errorf("%w: it answers %d: %s", ErrDenied, status, quoted(answer, a))
 	case status >= 400 && status <= 499 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
 		return fmt.Errorf("%w: it answers %d: %s", ErrBad, status, quoted(answer, a))
@@ -124,10 +137,11 @@ func quoted(answer []byte, a *allocation.Allocation) string {
 		}
 	}
 	if a != nil {
-		text = without(text, string(a.Password), a.Username)
+		secrets := []string{string(a.Password), a.Username}
 		if a.Network != nil {
-			text = without(text, string(a.Network.PrivateKey))
+			secrets = append(secrets, string(a.Network.PrivateKey))
 		}
+		text = without(text, secrets...)
 	}
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if len(text) > maxQuoted {
@@ -137,6 +151,7 @@ func quoted(answer []byte, a *allocation.Allocation) string {
 }
 
 func without(text string, secrets ...string) string {
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be in another
 	for _, s := range secrets {
 		if s != "" {
 			text = strings.ReplaceAll(text, s, "[redacted]")

@@ -202,3 +202,34 @@ func TestHandOverSurvivesKills(t *testing.T) {
 		f.beta.gone(onK8s, name)
 	}
 }
+
+// Where one broker serves both domains, each follows its own components, and
+// the one that hands over finds nothing to do and writes nothing.
+func TestHandOverOnOneBroker(t *testing.T) {
+	t.Parallel()
+	server := cluster.Server(t)
+	broker := startBroker(t)
+	alpha := newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", nil)
+	beta := newRigAt(t, server, kubetest.Namespace(t, server), broker, "Beta", map[string]string{"API_AUTH": "off"})
+	far := domain("Beta", false)
+	far["publicUrl"] = prop("http://" + beta.listen)
+	broker.create(append(world(), far, lowLevel("Beta", "Kubernetes"), element(b1, "Kubernetes"))...)
+	beta.start()
+	alpha.start()
+	beta.orchestrate()
+	broker.create(component("web", object{"infrastructureElement": rel(b1)}))
+	broker.says(componentID("web"), "Running", "")
+	for version := 2; version < 6; version++ {
+		broker.patch(componentID("web"), object{"containerImage": prop(image(version))})
+		beta.await(onK8s, "web", "changed", hasImage(version))
+	}
+	broker.says(componentID("web"), "Running", "")
+	broker.patch(componentID("web"), object{"serviceComponentStatus": word("Removing")})
+	broker.says(componentID("web"), "Unplaced", "Removed")
+	beta.gone(onK8s, "web")
+	for _, e := range alpha.toBroker.Seen(and(entityWrites, about(componentID("web")))) {
+		if !strings.Contains(string(e.Body), "Removed") {
+			t.Errorf("alpha wrote %s", e.Body)
+		}
+	}
+}
