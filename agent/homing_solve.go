@@ -65,8 +65,8 @@ func (h *homer) question(service ngsild.EntityID) (q question, entities []ngsild
 	s.first, s.retry = time.Time{}, time.Time{}
 	s.decisions = map[ngsild.EntityID]decision{}
 	q.asks = maps.Clone(s.asks)
-	for _, a := range q.asks {
-		q.template = a.template
+	for _, id := range slices.Sorted(maps.Keys(q.asks)) {
+		q.template = q.asks[id].template // where they differ, a pass that brings the newer one is on its way
 	}
 	// What was chosen and is not written yet, before what is written: one that is
 	// written in between counts once.
