@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,6 +58,9 @@ func (r *reconciler) once(ctx context.Context, id ngsild.EntityID) {
 	case err == nil:
 		r.metrics.reconciles.WithLabelValues("done").Inc()
 		r.queue.Forget(id)
+		if again > 0 {
+			again += spread(id)
+		}
 		r.tracker.wake(id, again, func() { r.queue.Add(id) })
 	case errors.Is(err, errBusy):
 		r.metrics.reconciles.WithLabelValues("busy").Inc()
@@ -75,4 +79,13 @@ func (r *reconciler) once(ctx context.Context, id ngsild.EntityID) {
 		}
 		r.queue.AddRateLimited(id)
 	}
+}
+
+// spread is less than a millisecond, another one for each entity: those that are to
+// be looked at again at one time, because a cluster does not answer, come in the
+// same order each time.
+func spread(id ngsild.EntityID) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // gives no error
+	return time.Duration(h.Sum32()%1000) * time.Microsecond
 }
