@@ -83,12 +83,14 @@ func TestNothingFailsOpen(t *testing.T) {
 			handler http.HandlerFunc
 			note    string // "" when it is an answer
 		}{
-			"answers":      {reply(200, c.good), ""},
-			"nobody fits":  {reply(200, map[string]string{"vim": `{"VIMs": []}`, "service": `{"answers": [{"candidates": []}]}`, "license": `{"answers": [{}]}`, "network": `{"links": []}`}[kind]), ""},
-			"others fit":   {reply(200, strings.NewReplacer("c2", "c9", "r2", "r9").Replace(c.good)), ""},
-			"refuses":      {reply(403, c.good), "status 403"},
-			"breaks":       {reply(500, c.good), "status 500"},
-			"redirects":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", 307) }, "status 307"},
+			"answers":     {reply(200, c.good), ""},
+			"nobody fits": {reply(200, map[string]string{"vim": `{"VIMs": []}`, "service": `{"answers": [{"candidates": []}]}`, "license": `{"answers": [{}]}`, "network": `{"links": []}`}[kind]), ""},
+			"others fit":  {reply(200, strings.NewReplacer("c2", "c9", "r2", "r9").Replace(c.good)), ""},
+			"refuses":     {reply(403, c.good), "status 403"},
+			"breaks":      {reply(500, c.good), "status 500"},
+			"redirects": {func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+			}, "status 307"},
 			"hangs":        {hang, "no answer in time"},
 			"garbage":      {reply(200, "<html>welcome</html>"), "not what was asked for"},
 			"half":         {reply(200, c.good[:len(c.good)-2]), "not what was asked for"},
