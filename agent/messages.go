@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -108,9 +109,33 @@ func overtaken(e *ngsild.Entity) bool {
 	return orderOf(word) == removing || equalFold(word, statusFinished)
 }
 
-// carryUnknown deals with a component that no broker within reach holds.
-func (c *carrier) carryUnknown(_ context.Context, a *allocation.Allocation) error {
-	return fmt.Errorf("the broker knows no component %s: %w", a.Component, kafka.ErrRefused)
+// carryUnknown deals with a component that no broker within reach holds: on an
+// element of ours it is made of what the message says, as if it had been asked
+// for over HLO_AL.
+func (c *carrier) carryUnknown(ctx context.Context, a *allocation.Allocation) error {
+	var e *ngsild.Entity
+	if a.Element != "" {
+		found, err := c.entities(ctx, []ngsild.EntityID{a.Element})
+		if err != nil {
+			return err
+		}
+		e = found[a.Element]
+	}
+	if e == nil || a.Image == "" || !c.domains.ours(firstLink(e, "domain")) {
+		return fmt.Errorf("the broker knows no component %s: %w", a.Component, kafka.ErrRefused)
+	}
+	if a.Service == "" {
+		a.Service = serviceOf(&ngsild.Entity{ID: a.Component})
+	}
+	err := c.allocate(ctx, *a)
+	var no *refusal
+	if errors.As(err, &no) && no.Status == http.StatusConflict {
+		err = c.change(ctx, a.Service, a.Component, func(*allocation.Allocation) allocation.Allocation { return *a })
+	}
+	if errors.As(err, &no) && no.Status != http.StatusServiceUnavailable {
+		return fmt.Errorf("%w: %w", kafka.ErrRefused, no)
+	}
+	return err
 }
 
 // confirm reads back what was written, and lets the loop have it at once.

@@ -52,8 +52,9 @@ var ErrRefused = errors.New("cannot be carried out")
 
 // Consumer is one member of the group. Make it with New, and Run it once.
 type Consumer struct {
-	cfg    Config
-	client *kgo.Client
+	cfg     Config
+	options []kgo.Opt
+	client  *kgo.Client // of Run; callbacks may come before it is set
 
 	mu         sync.Mutex
 	partitions map[int32]*partition
@@ -88,9 +89,10 @@ func New(cfg Config) (*Consumer, error) {
 	if mechanism != nil {
 		options = append(options, kgo.SASL(mechanism))
 	}
-	if c.client, err = kgo.NewClient(options...); err != nil {
+	if err := kgo.ValidateOpts(options...); err != nil {
 		return nil, fmt.Errorf("make a client for Kafka: %w", err)
 	}
+	c.options = options
 	return c, nil
 }
 
@@ -111,7 +113,10 @@ func mechanism(cfg *Config) (sasl.Mechanism, error) {
 
 // Run takes messages until ctx ends, and then leaves the group. What is under
 // way is broken off and comes again, here or at another member.
-func (c *Consumer) Run(ctx context.Context) error {
+func (c *Consumer) Run(ctx context.Context) (err error) {
+	if c.client, err = kgo.NewClient(c.options...); err != nil { // joins the group
+		return fmt.Errorf("make a client for Kafka: %w", err)
+	}
 	defer c.client.Close()
 	defer c.client.AllowRebalance()
 	defer c.end(nil)
@@ -187,13 +192,13 @@ func (c *Consumer) add(number int32, end int64, records []*kgo.Record) {
 	}
 }
 
-func (c *Consumer) assigned(_ context.Context, _ *kgo.Client, by map[string][]int32) {
+func (c *Consumer) assigned(_ context.Context, client *kgo.Client, by map[string][]int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, number := range by[c.cfg.Topic] {
 		c.partitions[number] = startPartition(c, number)
 	}
-	c.client.ResumeFetchPartitions(by)
+	client.ResumeFetchPartitions(by)
 }
 
 // revoked ends the work on partitions before others may begin theirs.

@@ -153,6 +153,29 @@ func TestMessagesPlaceComponents(t *testing.T) {
 	})
 }
 
+// A component that no broker holds is made of what the message says, once.
+func TestMessagesWithoutEntity(t *testing.T) {
+	t.Parallel()
+	k := startTopics(t)
+	r := newRig(t, map[string]string{"BOOTSTRAP_SERVERS": k.servers()})
+	r.create(world()...)
+	r.start()
+	send := func(element string, version int) {
+		body, err := proto.Marshal(&wire.HLODeploymentEngineInput{ServiceComponentAllocations: []*wire.ServiceComponentAllocation{{
+			NewAllocatedServiceComponent: &wire.ServiceComponent{Id: componentID("lone"), Image: image(version), Service: &wire.Service{Id: service},
+				InfrastructureElement: &wire.InfrastructureElement{Id: element}, Ports: []*wire.Port{{Number: 80}}}}}})
+		must(t, err)
+		k.raw("lone", body)
+	}
+	send(k1, 1)
+	r.await(onK8s, "lone", "made", hasImage(1))
+	send(k1, 1)
+	send(k2, 2)
+	r.await(onK8s, "lone", "changed", hasImage(2))
+	r.await(onK8s, "lone", "moved", hasHost("Alpha-k2"))
+	eventually(t, "all are committed", func() error { return differ("offset", k.committed(), int64(3)) })
+}
+
 // A broker that is away keeps messages waiting, and they are carried out when it is back.
 func TestMessagesWaitForTheBroker(t *testing.T) {
 	t.Parallel()
