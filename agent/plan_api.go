@@ -98,20 +98,24 @@ func sameToken(want, given string) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// planTypes are the entities that a plan is made from.
-var planTypes = append([]string{typeComponent, typeRequirements}, inventoryTypes...)
-
 // planInventory reads what there is to choose from. Components that are placed and
-// do not run yet take their room.
-func (s *service) planInventory(ctx context.Context) (*homing.Inventory, error) {
+// do not run yet take their room; more than that is read of them only for a
+// template that places onto running ones.
+func (s *service) planInventory(ctx context.Context, template string) (*homing.Inventory, error) {
+	components := ngsild.Query{Types: []string{typeComponent}, Attrs: []string{attrElement, attrStatus, attrRequirements}}
+	if strings.Contains(template, "service_component") {
+		components.Attrs = nil
+	}
 	var all []ngsild.Entity
-	_, err := s.client.List(ctx, ngsild.Query{Types: planTypes}, func(page []ngsild.Entity) error {
-		all = append(all, page...)
-		return nil
-	})
-	var unreadable ngsild.EntityError
-	if err != nil && !errors.Is(err, ngsild.ErrShortList) && !errors.As(err, &unreadable) {
-		return nil, fmt.Errorf("read the inventory: %w", err)
+	for _, q := range []ngsild.Query{components, {Types: append([]string{typeRequirements}, inventoryTypes...)}} {
+		_, err := s.client.List(ctx, q, func(page []ngsild.Entity) error {
+			all = append(all, page...)
+			return nil
+		})
+		var unreadable ngsild.EntityError
+		if err != nil && !errors.Is(err, ngsild.ErrShortList) && !errors.As(err, &unreadable) {
+			return nil, fmt.Errorf("read the inventory: %w", err)
+		}
 	}
 	now := s.now()
 	silent := map[ngsild.EntityID]bool{}

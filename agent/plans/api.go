@@ -151,7 +151,7 @@ type validation struct {
 // validate says everything that is wrong with a template, for the inventory as it
 // is now.
 func (b *Book) validate(w http.ResponseWriter, r *http.Request) {
-	_, t, wrong, ok := read(w, r)
+	o, t, wrong, ok := read(w, r)
 	if !ok {
 		return
 	}
@@ -159,7 +159,7 @@ func (b *Book) validate(w http.ResponseWriter, r *http.Request) {
 		templateProblem(http.StatusUnprocessableEntity, wrong).write(w)
 		return
 	}
-	inv, err := b.Inventory(r.Context())
+	inv, err := b.Inventory(r.Context(), o.Template)
 	if err != nil {
 		b.unavailable(w, err)
 		return

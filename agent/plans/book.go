@@ -30,9 +30,9 @@ type Config struct {
 	Broker Broker
 	// Owner tells the plans of one agent from those of others on the same broker.
 	Owner string
-	// Inventory reads what there is to choose from. It is called once for each plan
-	// that is worked on, from several goroutines.
-	Inventory func(ctx context.Context) (*homing.Inventory, error)
+	// Inventory reads what there is to choose from for a template. It is called once
+	// for each plan that is worked on, from several goroutines.
+	Inventory func(ctx context.Context, template string) (*homing.Inventory, error)
 	Systems   *systems.Set
 	Solvers   int           // plans worked on at once
 	Most      int           // plans kept

@@ -123,7 +123,7 @@ func TestBounds(t *testing.T) {
 	begun, freed := make(chan struct{}, 8), make(chan struct{})
 	s := newShop(t, func(c *Config) {
 		c.Most = 2
-		c.Inventory = func(ctx context.Context) (*homing.Inventory, error) {
+		c.Inventory = func(ctx context.Context, _ string) (*homing.Inventory, error) {
 			select {
 			case begun <- struct{}{}:
 			default:
@@ -175,7 +175,7 @@ func TestWaitsForTheBroker(t *testing.T) {
 	t.Parallel()
 	var tries atomic.Int64
 	s := newShop(t, func(c *Config) {
-		c.Inventory = func(context.Context) (*homing.Inventory, error) {
+		c.Inventory = func(context.Context, string) (*homing.Inventory, error) {
 			if tries.Add(1) == 1 {
 				return nil, errors.New("status 503")
 			}
@@ -195,7 +195,7 @@ func TestPutOffIsNotForgotten(t *testing.T) {
 	failed := make(chan struct{})
 	var tries atomic.Int64
 	s := newShop(t, func(c *Config) {
-		c.Inventory = func(context.Context) (*homing.Inventory, error) {
+		c.Inventory = func(context.Context, string) (*homing.Inventory, error) {
 			if tries.Add(1) == 1 {
 				defer close(failed)
 				return nil, errors.New("status 503")
@@ -224,7 +224,7 @@ func TestDefects(t *testing.T) {
 		list = append(list, fmt.Sprintf(`{"candidate_id": "c%d", "inventory_type": "cloud", "location_id": "r%d", "all_directives": ["%s"]}`, i, i, strings.Repeat("x", 20_000)))
 	}
 	s := newShop(t, func(c *Config) {
-		c.Inventory = func(context.Context) (*homing.Inventory, error) {
+		c.Inventory = func(context.Context, string) (*homing.Inventory, error) {
 			if asked.Add(1) == 1 {
 				return nil, nil
 			}

@@ -53,7 +53,7 @@ func newShop(t *testing.T, change func(*Config)) *shop {
 	t.Cleanup(server.Close)
 	s.client = ngsild.NewClient(ngsild.ClientConfig{BaseURL: server.URL})
 	cfg := Config{
-		Broker: s.client, Owner: "agent-1", Inventory: func(context.Context) (*homing.Inventory, error) { return inventory(t, clouds), nil },
+		Broker: s.client, Owner: "agent-1", Inventory: func(context.Context, string) (*homing.Inventory, error) { return inventory(t, clouds), nil },
 		Solvers: 1, Most: 100, Keep: time.Hour, Now: func() time.Time { return time.Now().Add(s.later) }, Rand: strings.NewReader(""),
 		Log: slog.New(slog.DiscardHandler), Observe: func(status Status) { s.ended <- status },
 	}

@@ -46,7 +46,7 @@ func (b *Book) work(ctx context.Context, id string) (err error) {
 	if p.Attempts >= mostAttempts {
 		return b.fail(ctx, &p, outcome{}, fmt.Sprintf("given up: the agent ended %d times while it worked on it", p.Attempts))
 	}
-	inv, err := b.Inventory(ctx)
+	inv, err := b.Inventory(ctx, o.Template)
 	if err != nil {
 		return fmt.Errorf("read the inventory: %w", err)
 	}
