@@ -37,6 +37,9 @@ type Config struct {
 	NotificationSecretFile string `env:"NOTIFICATION_SECRET_FILE" help:"the same from a file, read again at each check"`
 	NotificationMaxBytes   int64  `env:"NOTIFICATION_MAX_BYTES,default=16777216" help:"largest notification body, in bytes"`
 	ListenAddr             string `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify, /hlo_al, /v1/plans"`
+	TLSCertFile            string `env:"TLS_CERT_FILE" help:"PEM file with the certificate of the public face, which speaks TLS then; read again when it is renewed"`
+	TLSKeyFile             string `env:"TLS_KEY_FILE" help:"PEM file with its private key"`
+	TLSClientCAFile        string `env:"TLS_CLIENT_CA_FILE" help:"PEM file with the roots that sign the certificates of callers, for API_AUTH"`
 	OpsAddr                string `env:"OPS_ADDR,default=:9102" help:"/metrics, /healthz, /readyz"`
 
 	APIAuth      string   `env:"API_AUTH" help:"who may call what other domains call (/hlo_al): oidc, mtls, any (of the two), both, or off (everybody); unset: nobody"`
@@ -223,6 +226,7 @@ func (c *Config) Validate() error {
 	if c.HomingStale < 0 {
 		bad("HOMING_STALE", "%v must not be negative", c.HomingStale)
 	}
+	c.validateTLS(bad)
 	c.validateKafka(bad)
 	c.validateNeighbours(bad)
 	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {

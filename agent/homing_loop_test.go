@@ -33,8 +33,8 @@ func TestHomerGathers(t *testing.T) {
 				t.Errorf("c%d: %+v", i, d)
 			}
 		}
-		if tr.world.readings != 1 {
-			t.Errorf("the elements were read %d times", tr.world.readings)
+		if tr.world.readings.Load() != 1 {
+			t.Errorf("the elements were read %d times", tr.world.readings.Load())
 		}
 	})
 }
@@ -68,13 +68,13 @@ func TestHomerRetries(t *testing.T) {
 				if n := tr.solved(); n < c.least || n > c.most {
 					t.Errorf("solved %d times in an hour, want %d to %d", n, c.least, c.most)
 				}
-				if n := tr.world.readings; n < 170 || n > 200 {
+				if n := tr.world.readings.Load(); n < 170 || n > 200 {
 					t.Errorf("read %d times in an hour, want one every 20 s", n)
 				}
 				tr.withdraw(wish("s", "c").id)
-				before := tr.world.readings
+				before := tr.world.readings.Load()
 				after(time.Hour)
-				if n := tr.world.readings - before; n > 62 {
+				if n := tr.world.readings.Load() - before; n > 62 {
 					t.Errorf("read %d times in an hour in which nothing waited", n)
 				}
 			})
@@ -121,15 +121,13 @@ func TestHomerWhileTheBrokerIsDown(t *testing.T) {
 		defer tr.done()
 		tr.world.element("e1", 1000)
 		tr.world.wants("R:c", 500)
-		tr.world.down = true
+		tr.world.down.Store(true)
 		tr.consult(wish("s", "c"))
 		after(2 * time.Minute)
-		if n := tr.world.readings; n < 8 || n > 14 {
+		if n := tr.world.readings.Load(); n < 8 || n > 14 {
 			t.Errorf("asked %d times in two minutes", n)
 		}
-		tr.world.mu.Lock()
-		tr.world.down = false
-		tr.world.mu.Unlock()
+		tr.world.down.Store(false)
 		tr.soon(t, wish("s", "c"), 20*time.Second)
 	})
 }

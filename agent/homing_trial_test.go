@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,8 +25,8 @@ import (
 type world struct {
 	mu       sync.Mutex
 	entities map[string]map[string]any
-	readings int // of the elements
-	down     bool
+	readings atomic.Int64 // of the elements
+	down     atomic.Bool
 }
 
 func (w *world) set(id string, attrs map[string]any) {
@@ -57,10 +58,10 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 		found = append(found, e)
 	}
 	if strings.Contains(query.Get("type"), typeElement) {
-		w.readings++
+		w.readings.Add(1)
 	}
 	status := http.StatusOK
-	if w.down {
+	if w.down.Load() {
 		status = http.StatusServiceUnavailable
 	}
 	text, err := json.Marshal(found)

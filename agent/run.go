@@ -82,10 +82,15 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	shown, renewed, err := newCertificates(&cfg)
+	if err != nil {
+		return err
+	}
 	public, err := o.open("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
 		return err
 	}
+	public = shown.secure(public)
 	defer public.Close()
 	ops, err := o.open("OPS_ADDR", cfg.OpsAddr)
 	if err != nil {
@@ -132,6 +137,9 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		}
 		s.watchState(reg, h.lastResync, s.messageLag)
 		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterText, s.guard.state })
+		if renewed != nil {
+			group.Go(func() error { return s.keepLoaded(inner, renewed) })
+		}
 		s.start(ctx, inner, &group, public, table)
 		<-ctx.Done()
 		s.stop(inner)
