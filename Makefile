@@ -46,9 +46,10 @@ image: dist/linux-amd64/hlo-agent dist/linux-arm64/hlo-agent ## dist/hlo-agent-i
 push: image ## send the image to REGISTRY/IMAGE_REPOSITORY, with the credentials of docker login
 	go -C release run . push $(PLAIN_HTTP:--%=-%) $(DIST)/hlo-agent-image.tar $(IMAGE)
 
-chart: ## dist/hlo-agent-VERSION.tgz, the packaged chart
-	@mkdir -p $(DIST)
-	$(HELM) package deploy/hlo-agent --version $(VERSION:v%=%) --app-version $(VERSION) --destination $(DIST)
+chart: ## dist/hlo-agent-VERSION.tgz, the packaged chart, which names the image that push sends
+	@rm -rf $(DIST)/chart && mkdir -p $(DIST)/chart && cp -rL deploy/hlo-agent $(DIST)/chart/
+	@sed -i 's|^  repository: hlo-agent$$|  repository: $(REGISTRY)/$(IMAGE_REPOSITORY)|' $(DIST)/chart/hlo-agent/values.yaml
+	$(HELM) package $(DIST)/chart/hlo-agent --version $(VERSION:v%=%) --app-version $(VERSION) --destination $(DIST)
 
 helm-upload: chart ## send the chart to CHART_REGISTRY
 	$(HELM) push $(DIST)/$(CHART) $(CHART_REGISTRY) $(PLAIN_HTTP)
@@ -84,7 +85,7 @@ release: $(PROGRAMS) image chart ## everything that a version consists of, with 
 	mv $(DIST)/hlo-agent-image.tar $(DIST)/hlo-agent-$(VERSION)-image.tar
 	sed 's|image: .*hlo-agent:.*|image: $(IMAGE)|' deploy/manifests/hlo-agent.yaml >$(DIST)/hlo-agent-$(VERSION).yaml
 	for file in deploy/crds/*.yaml; do echo ---; cat $$file; done >$(DIST)/hlo-agent-$(VERSION)-crds.yaml
-	cd $(DIST) && rm -rf $(RELEASED) SHA256SUMS && sha256sum hlo-agent-* >SHA256SUMS && cat SHA256SUMS
+	cd $(DIST) && rm -rf $(RELEASED) chart SHA256SUMS && sha256sum hlo-agent-* >SHA256SUMS && cat SHA256SUMS
 
 dashboard: ## dist/dashboard.html, the dashboard's graphs of a running agent; needs prometheus
 	cd install && go test . -run Installed -pictures $(DIST)

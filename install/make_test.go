@@ -84,7 +84,7 @@ func TestMakeTargets(t *testing.T) {
 	}
 	plan := makes(t, "", "--dry-run", "all", "REGISTRY=registry.example.org")
 	var at []int
-	for _, step := range []string{"-o bin/", "no container engine answers", "run . push", "package deploy/hlo-agent", "push ", "upgrade --install"} {
+	for _, step := range []string{"-o bin/", "no container engine answers", "run . push", "/hlo-agent --version", "push ", "upgrade --install"} {
 		from := 0
 		if len(at) > 0 {
 			from = at[len(at)-1]

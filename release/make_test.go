@@ -1,6 +1,8 @@
 package main
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
@@ -35,7 +38,32 @@ func TestMakeHelmUpload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	content, err := layer0(chart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "repository: registry.example.org/hlo/hlo-agent\n"; !strings.Contains(content, want) {
+		t.Errorf("its values do not say %q", want)
+	}
 	if got := string(manifest.Config.MediaType); got != "application/vnd.cncf.helm.config.v1+json" {
 		t.Errorf("what is there is a %s", got)
 	}
+}
+
+// layer0 is the text of the files in the only layer of a chart.
+func layer0(chart v1.Image) (string, error) {
+	layers, err := chart.Layers()
+	if err != nil {
+		return "", err
+	}
+	packed, err := layers[0].Compressed()
+	if err != nil {
+		return "", err
+	}
+	content, err := gzip.NewReader(packed)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(content)
+	return string(text), err
 }
