@@ -176,6 +176,35 @@ func TestMessagesWithoutEntity(t *testing.T) {
 	eventually(t, "all are committed", func() error { return differ("offset", k.committed(), int64(3)) })
 }
 
+// A message without an element goes to homing, which chooses by its constraints.
+func TestMessagesGoToHoming(t *testing.T) {
+	t.Parallel()
+	k := startTopics(t)
+	r := newRig(t, homing(map[string]string{"BOOTSTRAP_SERVERS": k.servers()}))
+	r.create(append(alpha(2000, 8000), wanting("big", ram(100000))...)...)
+	r.start()
+	r.says(componentID("big"), "Unplaced", "NoElementFits")
+	wish := func(name string, value float32) {
+		body, err := proto.Marshal(&wire.HLODeploymentEngineInput{ServiceComponentAllocations: []*wire.ServiceComponentAllocation{{
+			NewAllocatedServiceComponent: &wire.ServiceComponent{Id: componentID("big"),
+				ServiceComponentConstraints: &wire.ServiceComponentConstraints{Constraints: map[string]float32{name: value}}}}}})
+		must(t, err)
+		k.raw("big", body)
+	}
+	wish("requiredLuck", 7)
+	wish("requiredRam", 4000)
+	r.isOn("big", k2)
+	eventually(t, "both are committed", func() error { return differ("offset", k.committed(), int64(2)) })
+	for reason := range k.letters(1) {
+		if !strings.Contains(reason, `no requirement is called "requiredLuck"`) {
+			t.Errorf("the dead letter says %q", reason)
+		}
+	}
+	if got := at(r.entity(componentID("big")+":InfrastructureElementRequirements"), "requiredRam", "value"); fmt.Sprint(got) != "4000" {
+		t.Errorf("requiredRam is %v", got)
+	}
+}
+
 // A broker that is away keeps messages waiting, and they are carried out when it is back.
 func TestMessagesWaitForTheBroker(t *testing.T) {
 	t.Parallel()
