@@ -26,7 +26,7 @@ func (t *target) same(now *sighting) bool {
 	}
 	delete(body, "apiVersion") // the items of a list come without
 	delete(body, "kind")
-	if !contains(now.content(), body) && !owned(body, fields) {
+	if live := now.content(); !contains(live, body) && !owned(body, live, fields) {
 		return false
 	}
 	t.store.settle(now)

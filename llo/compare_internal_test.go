@@ -70,11 +70,12 @@ func TestOwned(t *testing.T) {
 		"f:containers":{"k:{\"name\":\"main\"}":{".":{},"f:name":{},"f:args":{}},"k:{\"name\":\"side\"}":{".":{},"f:name":{},"f:image":{}}},
 		"f:finalizers":{"v:\"f\"":{}},
 		"f:ports":{"k:{\"number\":80,\"protocol\":\"TCP\"}":{"f:number":{}},"k:{\"number\":80,\"protocol\":\"UDP\"}":{"f:number":{},"f:protocol":{}}}}}`
-	if !owned(decoded(t, want).(map[string]any), []string{all}) {
+	object := decoded(t, want).(map[string]any)
+	if !owned(object, object, []string{all}) {
 		t.Errorf("all is not owned")
 	}
 	// Half of it in another set, as admission books it.
-	if !owned(decoded(t, want).(map[string]any), []string{without1(t, all, "f:spec", "f:image"), `{"f:spec":{"f:image":{}}}`}) {
+	if !owned(object, object, []string{without1(t, all, "f:spec", "f:image"), `{"f:spec":{"f:image":{}}}`}) {
 		t.Errorf("two sets do not add up")
 	}
 	for _, path := range [][]string{
@@ -82,17 +83,35 @@ func TestOwned(t *testing.T) {
 		{"f:spec", "f:containers", `k:{"name":"main"}`}, {"f:spec", "f:containers", `k:{"name":"main"}`, "f:args"},
 		{"f:spec", "f:finalizers", `v:"f"`}, {"f:spec", "f:ports", `k:{"number":80,"protocol":"UDP"}`, "f:protocol"},
 	} {
-		if owned(decoded(t, want).(map[string]any), []string{without1(t, all, path...)}) {
+		if owned(object, object, []string{without1(t, all, path...)}) {
 			t.Errorf("owned without %v", path)
 		}
 	}
-	// Where the schema says nothing of a map, this is left when others have taken
-	// every field in it.
-	if owned(map[string]any{"spec": map[string]any{"image": "x"}}, []string{`{"f:spec":{}}`}) {
-		t.Errorf("owned by an empty map")
+	// The leaf of a map is an atomic one, or what is left when others have taken
+	// every field out of it.
+	for live, yes := range map[string]bool{
+		`{"spec":{"image":"x","by default":1}}`: true,
+		`{"spec":{"image":"y"}}`:                false,
+		`{"spec":{}}`:                           false,
+		`{}`:                                    false,
+	} {
+		want := map[string]any{"spec": map[string]any{"image": "x"}}
+		if got := owned(want, decoded(t, live).(map[string]any), []string{`{"f:spec":{}}`}); got != yes {
+			t.Errorf("owned by the leaf of a map while there is %s: %v", live, got)
+		}
+	}
+	inList := map[string]any{"env": []any{map[string]any{"name": "a", "from": map[string]any{"key": "x"}}}}
+	for live, yes := range map[string]bool{
+		`{"env":[{"name":"b"},{"name":"a","from":{"key":"x","optional":true}}]}`: true,
+		`{"env":[{"name":"b","from":{"key":"x"}},{"name":"a","from":{}}]}`:       false,
+	} {
+		sets := []string{`{"f:env":{"k:{\"name\":\"a\"}":{".":{},"f:name":{},"f:from":{}}}}`}
+		if got := owned(inList, decoded(t, live).(map[string]any), sets); got != yes {
+			t.Errorf("owned by the leaf of a map in a list while there is %s: %v", live, got)
+		}
 	}
 	for _, sets := range [][]string{nil, {""}, {"{"}, {"null"}, {"[]"}} {
-		if owned(decoded(t, want).(map[string]any), sets) {
+		if owned(object, object, sets) {
 			t.Errorf("owned by %q", sets)
 		}
 	}
