@@ -148,3 +148,30 @@ func TestAllocationsOutliveOutages(t *testing.T) {
 	}
 	must(t, differ("objects", len(r.list(onK8s)), len(names)))
 }
+
+// The agent dies between a deletion and the report of it, while the entity in our
+// own broker still says that the component runs here.
+func TestAllocationDeletedBeforeAKill(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, nil)
+	r.create(append(world(), component("web", object{"infrastructureElement": nil}))...)
+	r.start()
+	r.orchestrate()
+	r.want(200, "POST", service, flat("web", 1))
+	r.says(componentID("web"), "Running", "")
+	r.merge(onK8s, "web", object{"metadata": object{"finalizers": []string{"example.org/hold"}}})
+	r.want(200, "DELETE", componentPath("web"), nil)
+	r.want(200, "DELETE", componentPath("web"), nil)
+	r.agent.kill()
+	r.merge(onK8s, "web", object{"metadata": object{"finalizers": nil}})
+	r.gone(onK8s, "web")
+	r.start()
+	eventually(t, "it is Finished", func() error {
+		got := r.report(componentID("web"))
+		return differ("report", []string{got.Word, got.Element}, []string{"Finished", ""})
+	})
+	pass(t, time.Second)
+	if o := r.find(onK8s, "web"); o != nil {
+		t.Errorf("it came back: %v", o.Object)
+	}
+}
