@@ -130,5 +130,11 @@ simulate-bugs: ## that the simulation catches every bug planted on purpose
 	go test -c -o bin/simulate.test ./sandbox/simulate
 	@cd sandbox/simulate && BUGS=all ../../bin/simulate.test -test.run '^TestPlantedBugs$$' -test.timeout 0 -test.v
 
+chaos: ## the processes of the sandbox killed at random while a workload runs; CHAOS_TIME=3m
+	@go run ./cmd/hlo-sandbox assets >/dev/null
+	@rm -f bin/chaos.txt; mkdir -p bin
+	CHAOS_TIME=$(or $(CHAOS_TIME),3m) CHAOS_FIGURE=$(CURDIR)/bin/chaos.txt go test ./sandbox/faults -run '^TestChaos$$' -count=1 -timeout 0
+	@cat bin/chaos.txt
+
 clean: ## remove what build made
 	rm -rf bin dist

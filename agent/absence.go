@@ -29,14 +29,15 @@ type guard struct {
 	log               *slog.Logger
 
 	mu      sync.Mutex
-	waiting map[ngsild.EntityID]int // objects that would go, by entity
-	went    map[types.UID]time.Time // objects that went, and when
+	waiting map[ngsild.EntityID]int         // objects that would go, by entity
+	went    map[types.UID]time.Time         // objects that went, and when
+	tried   map[ngsild.EntityID][]types.UID // objects of which the answer to a deletion was lost
 	shut    bool
 }
 
 func newGuard(cfg *Config, objects func() int, now func() time.Time, log *slog.Logger) *guard {
 	return &guard{maxPercent: cfg.PruneMaxPercent, least: cfg.PruneMin, objects: objects, now: now, log: log,
-		waiting: map[ngsild.EntityID]int{}, went: map[types.UID]time.Time{}}
+		waiting: map[ngsild.EntityID]int{}, went: map[types.UID]time.Time{}, tried: map[ngsild.EntityID][]types.UID{}}
 }
 
 // admit says whether the objects of an absent entity may go now. It must be
@@ -79,6 +80,26 @@ func (g *guard) deleted(id ngsild.EntityID, objects ...types.UID) {
 		g.went[uid] = g.now()
 	}
 	delete(g.waiting, id)
+	delete(g.tried, id)
+}
+
+// attempted notes objects whose deletion may have had an effect, though no answer
+// said so.
+func (g *guard) attempted(id ngsild.EntityID, objects ...types.UID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tried[id] = objects
+}
+
+// gone takes an entity off the list of the missing, since nothing of it is left.
+// What was attempted counts as deleted.
+func (g *guard) gone(id ngsild.EntityID) {
+	g.mu.Lock()
+	for _, uid := range g.tried[id] {
+		g.went[uid] = g.now()
+	}
+	g.mu.Unlock()
+	g.returned(id)
 }
 
 // left is what of live is not on its way out already: the watch may be late.
@@ -99,6 +120,7 @@ func (g *guard) returned(id ngsild.EntityID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.waiting, id)
+	delete(g.tried, id)
 	if len(g.waiting) == 0 {
 		g.shut = false
 	}
@@ -127,7 +149,7 @@ func (g *guard) state() string {
 func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 	live, away := brokerOrigin(p.live), r.heldElsewhere(p.id)
 	if len(live) == 0 && away == 0 {
-		r.guard.returned(p.id)
+		r.guard.gone(p.id)
 		r.links.release(p.id)
 		r.forgetElsewhere(p.id)
 		if id := serviceOf(&p.entity); id != "" {
@@ -156,6 +178,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		return errSuperseded
 	}
 	if err := r.letGo(ctx, p, live, false); err != nil {
+		r.guard.attempted(p.id, uids(live)...)
 		return err
 	}
 	r.dropEverywhere(p.id)

@@ -20,10 +20,8 @@ type move struct {
 func (r *reconciler) moveOf(p *pass, main *llo.Live) move {
 	to := string(firstLink(&p.entity, attrElement))
 	if main == nil {
-		for _, l := range p.live { // another kind holds the component: new one first
-			if from := string(elementOf(l)); !p.renders(l) && from != to && from != "" && !withdrawn(l, to) {
-				return move{from: from, at: r.now()}
-			}
+		if from := p.cameFrom(to); from != "" { // another kind holds the component: new one first
+			return move{from: from, at: r.now()}
 		}
 		return r.moveFromElsewhere(p)
 	}
@@ -35,12 +33,26 @@ func (r *reconciler) moveOf(p *pass, main *llo.Live) move {
 		if under.from != "" && r.arrived(p, main) {
 			return move{}
 		}
+		if from := p.cameFrom(to); under.from == "" && from != "" {
+			return move{from: from, at: r.now()} // its kind was not listed when this one was made
+		}
 		return under
 	case under.from != "":
 		return move{from: under.from, at: r.now()} // moved on before it arrived
 	default:
 		return move{from: on, at: r.now()}
 	}
+}
+
+// cameFrom is the element of an object that is not wanted any more, empty if there
+// is none or if a move was taken back from it.
+func (p *pass) cameFrom(to string) string {
+	for _, l := range p.live {
+		if from := string(elementOf(l)); !p.renders(l) && from != to && !withdrawn(l, to) {
+			return from
+		}
+	}
+	return ""
 }
 
 // arrived says whether the end of a move was reported, so that its note can go:
@@ -73,6 +85,9 @@ func movingFrom(l *llo.Live) move {
 // settle ends what the pass found complete: the old objects of a move go when
 // the new one does its work, or at once when the move was taken back.
 func (r *reconciler) settle(ctx context.Context, p *pass) error {
+	if p.want == unplaced && p.problem == nil && !p.paused && p.lost == nil && p.runs {
+		return p.bear(r.letGo(ctx, p, p.otherSide(), false))
+	}
 	if p.want != wanted || p.problem != nil || p.paused || p.lost != nil {
 		return nil
 	}
@@ -93,6 +108,20 @@ func (r *reconciler) settle(ctx context.Context, p *pass) error {
 		p.wake(0) // the next pass takes the note of the move away
 	}
 	return nil
+}
+
+// otherSide are the objects of another element than the main one's. When the
+// placement is taken away in the middle of a move, nothing else tells the old side
+// from the new one.
+func (p *pass) otherSide() []*llo.Live {
+	main := p.main()
+	var other []*llo.Live
+	for _, l := range p.live {
+		if main != nil && elementOf(l) != elementOf(main) && elementOf(l) != "" {
+			other = append(other, l)
+		}
+	}
+	return other
 }
 
 // moveOverdue says whether the move that main is on has to be taken back now,

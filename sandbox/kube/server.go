@@ -148,6 +148,28 @@ func (s *Server) StopAPIServer() {
 	s.apiServer = nil
 }
 
+// StopEtcd ends etcd alone, at once, as a crash would. The API server stays and
+// cannot answer.
+func (s *Server) StopEtcd() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.etcd.kill()
+}
+
+// StartEtcd starts etcd again after StopEtcd, with the same data, and returns when
+// the API server has it back, or ctx ends.
+func (s *Server) StartEtcd(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return errors.New("start etcd: the server was stopped for good")
+	}
+	if err := s.startEtcd(ctx); err != nil || s.apiServer == nil {
+		return err
+	}
+	return s.ready(ctx, s.apiServer, func(ctx context.Context) error { return apiServerReady(ctx, s.admin) })
+}
+
 // ready waits for a program that was just started; one that ends instead is an error at once.
 func (s *Server) ready(ctx context.Context, p *process, wait func(context.Context) error) error {
 	var watching sync.WaitGroup

@@ -20,7 +20,7 @@ type happening struct {
 // people do these.
 func people() []happening {
 	return []happening{
-		{"create", 14, (*world).createComponent},
+		{"create", 18, (*world).createComponent},
 		{"change", 8, (*world).changeComponent},
 		{"remove", 7, (*world).orderAway},
 		{"place", 6, (*world).placeAgain},
@@ -28,6 +28,7 @@ func people() []happening {
 		{"take the placement away", 2, (*world).unplace},
 		{"restart", 3, (*world).startAgain},
 		{"delete", 4, (*world).deleteComponent},
+		{"delete many", 2, (*world).deleteMany},
 		{"overload", 1, (*world).overload},
 		{"report", 3, (*world).reportFalsely},
 		{"pause", 2, (*world).pauseOrGoOn},
@@ -159,6 +160,16 @@ func (w *world) deleteComponent() bool {
 	w.book.gone(e.id(), true)
 	w.must(http.MethodDelete, entityPath(e.id()), nil)
 	w.note("people", "delete %s", brief(e.id()))
+	return true
+}
+
+// deleteMany is a mistake of which the guard lets little come.
+func (w *world) deleteMany() bool {
+	for range 4 {
+		if !w.deleteComponent() {
+			return false
+		}
+	}
 	return true
 }
 

@@ -14,7 +14,7 @@ func trouble() []happening {
 		{"post", 6, (*world).postChanges},
 		{"broker down or up", 2, (*world).toggleBroker},
 		{"broker restarts", 2, (*world).restartBroker},
-		{"broker wiped and restored", 1, (*world).wipeBroker},
+		{"broker wiped and restored", 2, (*world).wipeBroker},
 		{"the broker's answers are wrong", 3, (*world).answersAreWrong},
 		{"a subscription is spoilt", 2, (*world).spoilSubscription},
 		{"API server down or up", 2, (*world).toggleKube},
@@ -78,7 +78,7 @@ func (w *world) wipeBroker() bool {
 	}
 	w.broker.Wipe()
 	w.note("fate", "broker wiped")
-	time.Sleep(between(d, 10*time.Millisecond, 2*time.Minute))
+	time.Sleep(between(d, 10*time.Millisecond, 3*time.Minute))
 	w.must(http.MethodPost, "/entityOperations/create", all)
 	for _, e := range w.entities("ServiceComponent") {
 		w.book.gone(e.id(), false)

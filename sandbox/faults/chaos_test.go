@@ -1,0 +1,244 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hlo-agent/hlo-agent/sandbox/kube"
+	"github.com/hlo-agent/hlo-agent/sandbox/kube/kubetest"
+)
+
+// chaosTime is how long processes are killed where CHAOS_TIME does not say.
+const chaosTime = 20 * time.Second
+
+// chaos is a rig whose processes are killed at random while people order things.
+type chaos struct {
+	*rig
+	server *kube.Server
+	random *rand.Rand
+	killed map[string]int
+	orders int
+}
+
+// TestChaos kills the agent, the broker, the API server and etcd at random while a
+// workload runs. When all are up again, the cluster comes to what the entities
+// order, each status tells what its object says, what is somebody else's is
+// untouched, and nothing is written any more. CHAOS_TIME says for how long.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	c := newChaos(t)
+	long := chaosTime
+	if text := os.Getenv("CHAOS_TIME"); text != "" {
+		var err error
+		long, err = time.ParseDuration(text)
+		must(t, err)
+	}
+	foreign := c.foreign("theirs", nil, nil)
+	began := time.Now()
+	for kill := began.Add(time.Second); time.Since(began) < long; {
+		if time.Now().After(kill) {
+			c.kill()
+			kill = time.Now().Add(time.Duration(500+c.random.IntN(6000)) * time.Millisecond)
+		}
+		c.order()
+		pass(t, time.Duration(20+c.random.IntN(300))*time.Millisecond)
+	}
+	must(t, poll(t.Context(), 4*time.Minute, c.settled))
+	before := c.state()
+	pass(t, 10*time.Second) // three resyncs
+	if after := c.state(); after != before {
+		t.Errorf("at rest something was written:\n%s\nand then\n%s", before, after)
+	}
+	now, err := c.of(onK8s).Get(t.Context(), foreign.GetName(), metav1.GetOptions{})
+	must(t, err)
+	if now.GetUID() != foreign.GetUID() || now.GetGeneration() != foreign.GetGeneration() || now.GetLabels()[ownerLabel] != "" {
+		t.Errorf("somebody else's object was changed: %v", now.Object)
+	}
+	verdict := "every invariant held"
+	if t.Failed() {
+		verdict = "invariants violated"
+	}
+	figure := fmt.Sprintf("chaos: %v, %d orders, killed: agent %d, broker %d, API server %d, etcd %d; %s", time.Since(began).Round(time.Second),
+		c.orders, c.killed["agent"], c.killed["broker"], c.killed["API server"], c.killed["etcd"], verdict)
+	t.Log(figure)
+	if file := os.Getenv("CHAOS_FIGURE"); file != "" {
+		must(t, os.WriteFile(file, []byte(figure+"\n"), 0o600))
+	}
+}
+
+func newChaos(t *testing.T) *chaos {
+	t.Helper()
+	server, err := kube.Start(t.Context(), kube.Options{Log: quiet()})
+	must(t, err)
+	t.Cleanup(func() { must(t, server.Stop()) })
+	broker := startBroker(t, "--state", filepath.Join(t.TempDir(), "broker.json"))
+	c := &chaos{server: server, killed: map[string]int{}, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 7))}
+	c.rig = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", map[string]string{
+		"RESYNC_INTERVAL": "3s", "DEGRADED_RESYNC_INTERVAL": "2s", "SUBSCRIPTION_CHECK_INTERVAL": "2s", "MOVE_TIMEOUT": "20s",
+		"PRUNE_MIN": "1000", // the broker is killed before it has saved, so entities do vanish
+	})
+	c.create(world()...)
+	c.start()
+	c.orchestrate()
+	return c
+}
+
+// kill ends one process at once and starts it again after a while.
+func (c *chaos) kill() {
+	c.t.Helper()
+	which := []string{"agent", "agent", "broker", "API server", "etcd"}[c.random.IntN(5)]
+	c.killed[which]++
+	down := time.Duration(c.random.IntN(2500)) * time.Millisecond
+	switch which {
+	case "agent":
+		c.agent.kill()
+		pass(c.t, down)
+		c.launch()
+	case "broker":
+		c.brokerProcess.process.kill()
+		pass(c.t, down)
+		c.brokerProcess.start()
+	case "API server":
+		c.server.StopAPIServer()
+		pass(c.t, down)
+		must(c.t, c.server.StartAPIServer(c.t.Context()))
+	case "etcd":
+		c.server.StopEtcd()
+		pass(c.t, down)
+		must(c.t, c.server.StartEtcd(c.t.Context()))
+	}
+}
+
+// order does something that people do. That the broker is not there is no error.
+func (c *chaos) order() {
+	c.orders++
+	name := fmt.Sprintf("c%d", c.random.IntN(20))
+	element := []string{k1, k2, d1}[c.random.IntN(3)]
+	path := entityPath(componentID(name))
+	patch := func(attrs object) { _, _, _ = c.request("PATCH", path, attrs) } // nobody waits for it
+	switch c.random.IntN(10) {
+	case 0, 1, 2:
+		e := component(name, object{"infrastructureElement": rel(element), "containerImage": prop(image(1 + c.random.IntN(3)))})
+		_, _, _ = c.request("POST", "/ngsi-ld/v1/entities", e) // it may be there
+	case 3, 4:
+		patch(object{"containerImage": prop(image(1 + c.random.IntN(3)))})
+	case 5:
+		patch(object{"serviceComponentStatus": word("Removing")})
+	case 6:
+		patch(object{"infrastructureElement": rel(element), "serviceComponentStatus": word("Starting")})
+	case 7:
+		_, _, _ = c.request("DELETE", path, nil)
+	case 8:
+		patch(object{"exposePorts": prop(c.random.IntN(2) == 0)})
+	case 9:
+		ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
+		defer cancel()
+		_ = c.of(onK8s).Delete(ctx, objectName(name), metav1.DeleteOptions{}) // by hand; it may not be there
+	}
+}
+
+// owned are the agent's objects of both kinds, by entity.
+func (c *chaos) owned() (map[string][]*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+	defer cancel()
+	found := map[string][]*unstructured.Unstructured{}
+	for _, kind := range []schema.GroupVersionResource{onK8s, onDock} {
+		list, err := c.of(kind).List(ctx, metav1.ListOptions{LabelSelector: ownerLabel + "=" + c.id})
+		if err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			o := &list.Items[i]
+			id := o.GetAnnotations()[entityMark]
+			found[id] = append(found[id], o)
+		}
+	}
+	return found, nil
+}
+
+// settled compares all entities with all objects.
+func (c *chaos) settled() error {
+	var wrong []error
+	objects, err := c.owned()
+	if err != nil {
+		return err
+	}
+	for n := range 20 {
+		id := componentID(fmt.Sprintf("c%d", n))
+		code, _, err := c.request("GET", entityPath(id), nil)
+		switch {
+		case err != nil:
+			return err
+		case code == 404:
+			if len(objects[id]) > 0 {
+				wrong = append(wrong, fmt.Errorf("%s is not in the broker and has %d objects", id, len(objects[id])))
+			}
+		default:
+			wrong = append(wrong, c.matches(c.entity(id), objects[id]))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func (c *chaos) matches(e object, have []*unstructured.Unstructured) error {
+	id, _ := e["id"].(string)
+	status, _ := at(e, "serviceComponentStatus", "object").(string)
+	status = status[strings.LastIndexByte(status, ':')+1:]
+	element, placed := at(e, "infrastructureElement", "object").(string)
+	if !placed {
+		if len(have) > 0 || status != "Finished" {
+			return fmt.Errorf("%s has no place, says %q, and has %d objects", id, status, len(have))
+		}
+		return nil
+	}
+	if len(have) != 1 {
+		return fmt.Errorf("%s says %q and has %d objects", id, status, len(have))
+	}
+	o := have[0]
+	phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+	for what, pair := range map[string][2]any{
+		"kind":    {o.GetKind(), map[bool]string{true: "ServiceComponentDocker", false: "ServiceComponentK8s"}[element == d1]},
+		"image":   {imageOf(o), at(e, "containerImage", "value")},
+		"element": {elementOf(o), element},
+		"status":  {phase, status},
+		"phase":   {phase, at(e, "deploymentStatus", "value", "phase")},
+		"object":  {string(o.GetUID()), at(e, "deploymentStatus", "value", "uid")},
+	} {
+		if pair[0] != pair[1] {
+			return fmt.Errorf("%s: %s is %v, the entity says %v", id, what, pair[0], pair[1])
+		}
+	}
+	if phase != "Running" {
+		return fmt.Errorf("%s is %q, and all images run", id, phase)
+	}
+	return nil
+}
+
+// state is everything that an agent could write, as it is now.
+func (c *chaos) state() string {
+	c.t.Helper()
+	var parts []string
+	objects, err := c.owned()
+	must(c.t, err)
+	for n := range 20 {
+		id := componentID(fmt.Sprintf("c%d", n))
+		_, entity, err := c.request("GET", entityPath(id)+"?options=sysAttrs", nil)
+		must(c.t, err)
+		parts = append(parts, string(entity))
+		for _, o := range objects[id] {
+			parts = append(parts, o.GetName()+" "+o.GetResourceVersion())
+		}
+	}
+	return strings.Join(parts, "\n")
+}
