@@ -41,7 +41,12 @@ func busy(typ, title, detail string, after time.Duration) *refusal {
 	return r
 }
 
-func notAllocated() *refusal {
+// notAllocated says that there is no such component, which is known only when
+// every cluster was looked at.
+func (r *reconciler) notAllocated() *refusal {
+	if _, all := r.clusters.ready(); !all || !r.working.Load() {
+		return busy("unavailable", "It is not known yet what there is", "The agent has not yet seen everything in its clusters.", time.Second)
+	}
 	return refused(http.StatusNotFound, "not-allocated", "Service component not allocated", "")
 }
 
@@ -70,7 +75,7 @@ func (r *reconciler) change(ctx context.Context, service, id ngsild.EntityID, ov
 	return r.atDesk(ctx, id, func(ctx context.Context) error {
 		is, there := r.existing(id)
 		if !there || is.Service != service {
-			return notAllocated()
+			return r.notAllocated()
 		}
 		if !r.asked(id) {
 			return refused(http.StatusConflict, "ordered-by-entity", "The component is ordered by its entity",
@@ -96,9 +101,9 @@ func (r *reconciler) deallocate(ctx context.Context, service, id ngsild.EntityID
 		is, kept := r.desk.recorded(id, live)
 		switch {
 		case kept && is.Service != service, len(live) == 0 && !kept:
-			return notAllocated()
+			return r.notAllocated()
 		case !kept && !slices.ContainsFunc(live, func(l *llo.Live) bool { return l.Annotations[llo.ServiceAnnotation] == string(service) }):
-			return notAllocated()
+			return r.notAllocated()
 		case r.cfg.SyncPolicy != syncAll:
 			return keptByPolicy(r.cfg.SyncPolicy)
 		}
@@ -122,7 +127,25 @@ func (r *reconciler) atDesk(ctx context.Context, id ngsild.EntityID, f func(cont
 		return busy("busy", "Not now", "", time.Second)
 	}
 	defer leave()
+	if err := r.begun(ctx); err != nil {
+		return busy("unavailable", "It is not known yet what there is", "The agent has just been started.", time.Second)
+	}
 	return f(ctx)
+}
+
+// begun waits until clusters and broker were read for the first time: before that
+// nobody can say what is there.
+func (r *reconciler) begun(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !r.working.Load() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // carryOut has the loop do e. When that takes too long it is not done any more:

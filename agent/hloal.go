@@ -126,12 +126,8 @@ func (r *reconciler) getAllocation(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	a, state, ok := r.shown(id)
-	if _, all := r.clusters.ready(); !ok && !all {
-		busy("unavailable", "A cluster that may hold it was not listed yet", "", time.Second).write(w)
-		return
-	}
 	if !ok || a.Service != service {
-		notAllocated().write(w)
+		r.notAllocated().write(w)
 		return
 	}
 	text, err := a.Shown(state)

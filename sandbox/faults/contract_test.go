@@ -418,12 +418,12 @@ func (c *contract) expect(want int, operation, token, kind string, path map[stri
 func (c *contract) burst(operation, token string, path map[string]string) {
 	c.t.Helper()
 	body := []byte(`{}`) // refused before anything is done
+	if operation == "deallocateServiceComponent" {
+		path = map[string]string{"service_id": service, "service_component_id": componentID("none")}
+	}
 	for range 1000 {
 		if code, _ := c.send(operation, token, "application/json", path, body, false); code == 429 {
 			return
-		}
-		if operation == "deallocateServiceComponent" {
-			path = map[string]string{"service_id": service, "service_component_id": componentID("none")}
 		}
 	}
 	c.t.Errorf("%s: no limit", operation)
