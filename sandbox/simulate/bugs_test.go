@@ -13,7 +13,11 @@ import (
 )
 
 // seedsForBug is how many worlds a planted bug may live through.
-const seedsForBug = 150
+const seedsForBug = 400
+
+// ordinaryBug is the one that is played where not all are; hardly a world lives
+// through it.
+const ordinaryBug = "every-domain-is-ours"
 
 // TestPlantedBugs shows that the simulation can fail: each patch in testdata/bugs
 // breaks the agent, and some world notices. All are played with BUGS=all, else only
@@ -24,11 +28,11 @@ func TestPlantedBugs(t *testing.T) {
 		t.Fatalf("%d planted bugs, %v", len(patches), err)
 	}
 	caught := 0
-	for i, patch := range patches {
+	for _, patch := range patches {
 		name := strings.TrimSuffix(filepath.Base(patch), ".patch")
 		t.Run(name, func(t *testing.T) {
 			overlay := plant(t, patch)
-			if os.Getenv("BUGS") != "all" && i > 0 {
+			if os.Getenv("BUGS") != "all" && name != ordinaryBug {
 				return
 			}
 			seed := hunt(t, overlay)

@@ -20,8 +20,10 @@ type watcher struct {
 	kube  *kube
 	agent *agentRun
 	of    place // of all names
-	dice  *rand.Rand
 	ctx   context.Context
+
+	drawing sync.Mutex
+	dice    *rand.Rand
 
 	mu    sync.Mutex
 	last  time.Time // when the newest event arrives
@@ -56,7 +58,7 @@ func (k *kube) watch(a *agentRun, req *http.Request, dice *rand.Rand) *http.Resp
 		}
 	}
 	k.watchers = append(k.watchers, w)
-	time.AfterFunc(between(dice, 4*time.Minute, 9*time.Minute), func() { w.end(io.EOF) })
+	time.AfterFunc(w.draw(4*time.Minute, 9*time.Minute), func() { w.end(io.EOF) })
 	w.keepMarked()
 	r := answer(http.StatusOK, nil)
 	r.ContentLength, r.Body = -1, w
@@ -73,7 +75,7 @@ func pathBelow(req *http.Request) []string {
 
 // keepMarked sends a bookmark about every minute, as the API server does.
 func (w *watcher) keepMarked() {
-	time.AfterFunc(between(w.dice, 50*time.Second, 70*time.Second), func() {
+	time.AfterFunc(w.draw(50*time.Second, 70*time.Second), func() {
 		w.kube.mu.Lock()
 		w.bookmark(w.kube.versions, false)
 		w.kube.mu.Unlock()
@@ -81,6 +83,13 @@ func (w *watcher) keepMarked() {
 			w.keepMarked()
 		}
 	})
+}
+
+// draw is a time from a to b.
+func (w *watcher) draw(a, b time.Duration) time.Duration {
+	w.drawing.Lock()
+	defer w.drawing.Unlock()
+	return between(w.dice, a, b)
 }
 
 func (w *watcher) open() bool {
@@ -125,9 +134,9 @@ func (w *watcher) send(line any) {
 	if w.ended != nil {
 		return
 	}
-	due := time.Now().Add(between(w.dice, time.Millisecond, 20*time.Millisecond))
+	due := time.Now().Add(w.draw(time.Millisecond, 20*time.Millisecond))
 	if !due.After(w.last) {
-		due = w.last.Add(between(w.dice, time.Microsecond, time.Millisecond))
+		due = w.last.Add(w.draw(time.Microsecond, time.Millisecond))
 	}
 	w.last = due
 	time.AfterFunc(time.Until(due), func() {
@@ -174,10 +183,7 @@ func (k *kube) cut(which func(*watcher) bool) {
 	k.mu.Unlock()
 	for _, w := range watchers {
 		if which(w) {
-			w.mu.Lock()
-			soon := between(w.dice, time.Microsecond, 5*time.Millisecond)
-			w.mu.Unlock()
-			time.AfterFunc(soon, func() { w.end(errCut) })
+			time.AfterFunc(w.draw(time.Microsecond, 5*time.Millisecond), func() { w.end(errCut) })
 		}
 	}
 }

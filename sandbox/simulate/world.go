@@ -195,8 +195,12 @@ func (w *world) lie(f faults, req *http.Request) *http.Response {
 	}
 	list := strings.HasSuffix(req.URL.Path, "/entities")
 	switch {
-	case f.lie == "404", f.lie == "foreign" && !list:
-		return answer(http.StatusNotFound, map[string]any{"type": "https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound", "title": "Service Not Found", "detail": req.URL.Path})
+	case f.lie == "404":
+		return unknown("Service Not Found", req)
+	case f.lie == "foreign" && strings.Contains(req.URL.Path, "/subscriptions"):
+		return unknown("subscription not found", req)
+	case f.lie == "foreign" && !list:
+		return unknown("Entity Not Found", req)
 	case (f.lie == "empty" || f.lie == "foreign") && list:
 		r := answer(http.StatusOK, []any{})
 		r.Header.Set("NGSILD-Results-Count", "0")
@@ -205,6 +209,11 @@ func (w *world) lie(f faults, req *http.Request) *http.Response {
 		return shortened(handle(w.broker, req))
 	}
 	return nil
+}
+
+// unknown is a 404 as the broker words it.
+func unknown(title string, req *http.Request) *http.Response {
+	return answer(http.StatusNotFound, map[string]any{"type": "https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound", "title": title, "detail": req.URL.Path})
 }
 
 // shortened leaves the second half of a list out, not of its count.
