@@ -152,7 +152,8 @@ func TestNotificationBurst(t *testing.T) {
 	if o := r.exists("web"); imageOf(o) != image(9) || o.GetGeneration() != 2 {
 		t.Errorf("image %s in generation %d, want %s at once", imageOf(o), o.GetGeneration(), image(9))
 	}
-	if n := r.count("reconciles_total") - before; n > 1600 {
+	// At most one for each, and one more where a pass was overtaken by the next.
+	if n := r.count("reconciles_total") - before; n > 3000 {
 		t.Errorf("%v passes for 1500 notifications", n)
 	}
 	eventually(t, "memory", func() error {
