@@ -256,10 +256,15 @@ func (r *reconciler) end(p *pass) {
 }
 
 // resyncAllocated reads the entities of what others asked for that our own broker
-// does not hold. What cannot be read stays as it was known.
-func (r *reconciler) resyncAllocated(ctx context.Context, seen map[ngsild.EntityID]bool, asked time.Time) {
+// does not hold, and returns which it looked for. What cannot be read stays as it
+// was known.
+func (r *reconciler) resyncAllocated(ctx context.Context, seen map[ngsild.EntityID]bool, asked time.Time) map[ngsild.EntityID]bool {
+	looked := map[ngsild.EntityID]bool{}
 	ids := slices.DeleteFunc(allocated(r.clusters.All()), func(id ngsild.EntityID) bool { return seen[id] })
 	for some := range slices.Chunk(ids, 100) {
+		for _, id := range some {
+			looked[id] = true
+		}
 		_, err := r.client.List(ctx, ngsild.Query{IDs: some}, func(page []ngsild.Entity) error {
 			for _, e := range page {
 				seen[e.ID] = true
@@ -274,4 +279,5 @@ func (r *reconciler) resyncAllocated(ctx context.Context, seen map[ngsild.Entity
 			}
 		}
 	}
+	return looked
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -167,6 +168,14 @@ func (d *desk) unkeep(id ngsild.EntityID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.kept, id)
+}
+
+// all are the components that something is known of here.
+func (d *desk) all() []ngsild.EntityID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids := slices.Collect(maps.Keys(d.kept))
+	return slices.AppendSeq(ids, maps.Keys(d.errands))
 }
 
 func (d *desk) knows(id ngsild.EntityID) bool {

@@ -32,8 +32,9 @@ func (r *reconciler) resync(ctx context.Context) error {
 		return nil
 	})
 	whole, err := r.sift(err, seen)
+	var looked map[ngsild.EntityID]bool
 	if err == nil {
-		r.resyncAllocated(ctx, seen, asked)
+		looked = r.resyncAllocated(ctx, seen, asked)
 	}
 	r.pace(ctx, seen)
 	if err != nil {
@@ -42,7 +43,7 @@ func (r *reconciler) resync(ctx context.Context) error {
 	if !whole {
 		return fmt.Errorf("list components: %w", ngsild.ErrShortList)
 	}
-	r.missing(seen, asked)
+	r.missing(seen, looked, asked)
 	r.clusters.heard(known)
 	r.log.Debug("resync", "components", len(seen), "duration", r.now().Sub(asked))
 	return nil
@@ -66,9 +67,15 @@ func (r *reconciler) searchReported(e *ngsild.Entity) {
 
 // missing queues what a whole list lacked: components that were known, and
 // owners of objects. The guard hears of all of them before the first is worked on.
-func (r *reconciler) missing(seen map[ngsild.EntityID]bool, asked time.Time) {
+// What others asked for while the list was under way was not looked for elsewhere,
+// and nothing is concluded on it.
+func (r *reconciler) missing(seen, looked map[ngsild.EntityID]bool, asked time.Time) {
+	all := r.clusters.All()
+	for _, id := range append(r.desk.all(), allocated(all)...) {
+		seen[id] = seen[id] || !looked[id]
+	}
 	absent := r.tracker.unlisted(seen, asked)
-	for _, l := range r.clusters.All() {
+	for _, l := range all {
 		if id := entityOf(l); !seen[id] && r.tracker.suspect(id) {
 			absent = append(absent, id)
 		}
