@@ -75,6 +75,8 @@ func measureAllocate(ctx context.Context, r *rig, report *benchReport) error {
 	report.add("allocate_ratio", ratio(median(b), median(a)), "0.8 at least", fmt.Sprintf("rate of POST to the watch at %d clients, agent %s s, bare %s s", allocateClients, seconds(a), seconds(b)))
 	report.add("allocate_agent_seconds", median(a).Seconds(), "", fmt.Sprintf("%.0f a second", float64(report.n)/median(a).Seconds()))
 	report.add("allocate_bare_seconds", median(b).Seconds(), "", fmt.Sprintf("%.0f a second", float64(report.n)/median(b).Seconds()))
+	processor := func(s spent) time.Duration { return s.processor }
+	report.add("allocate_processor_ratio", ratio(median(each(agent, processor)), median(each(bare, processor))), "", "of all processes, the callers and the broker included")
 	report.add("allocate_p50_seconds", percentile(m.answers, 0.5).Seconds(), "", "to the answer, when the resource is in the cluster")
 	report.add("allocate_p99_seconds", percentile(m.answers, 0.99).Seconds(), "", "")
 	return m.countRequests(ctx, report)
