@@ -92,7 +92,9 @@ func TestOrphanedByMappingMoveAndHand(t *testing.T) {
 	r.released("moved", moved)
 	r.says(componentID("moved"), "Running", "")
 
+	before := r.count("reconciles_total")
 	r.merge(onDock, "docker", object{"metadata": object{"annotations": object{deletePolicyMark: "orphan"}}})
+	eventually(t, "the agent knows of it", func() error { return differ("a pass", r.count("reconciles_total") > before, true) })
 	r.patch(componentID("docker"), object{"serviceComponentStatus": word("Removing")})
 	r.says(componentID("docker"), "Unplaced", "Orphaned")
 }
