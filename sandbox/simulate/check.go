@@ -50,12 +50,20 @@ func (w *world) checkComponent(e entity, have []*unstructured.Unstructured) {
 			w.violated("%s has no place, and says %s", id, e.status("phase"))
 		}
 	case word == "Finished": // it ended: what it left is neither changed nor brought back
-		if len(have) > 1 {
+		if len(have) > 1 && !w.movedOnce(e.id()) {
 			w.violated("%s has ended, and has %d objects", id, len(have))
 		}
 	default:
 		w.checkPlaced(e, el, have)
 	}
+}
+
+// movedOnce says whether a component was ever placed anew. What ended before a move
+// may be left beside what ended after it.
+func (w *world) movedOnce(id string) bool {
+	moved := false
+	w.book.about(id, func(d *deed) { moved = !d.moved.IsZero() })
+	return moved
 }
 
 // checkPlaced looks at a component that is wanted on an element.
@@ -75,7 +83,7 @@ func (w *world) checkPlaced(e entity, el element, have []*unstructured.Unstructu
 		return
 	}
 	p := placeOfObject(main)
-	runs := phaseOf(main) == "Running" || phaseOf(main) == "Succeeded"
+	runs := phaseNow(main) == "Running" || phaseNow(main) == "Succeeded"
 	for _, o := range have {
 		// What another agent holds goes when the new one is reported to run.
 		if other := placeOfObject(o); o != main && (runs || other.namespace == p.namespace) {
@@ -136,10 +144,7 @@ func (w *world) checkSpec(e entity, el element, o *unstructured.Unstructured) {
 
 // checkStatus compares what the entity says with what the object says.
 func (w *world) checkStatus(e entity, o *unstructured.Unstructured) {
-	id, phase := brief(e.id()), phaseOf(o)
-	if seen, says, _ := unstructured.NestedInt64(o.Object, "status", "observedGeneration"); says && seen != o.GetGeneration() {
-		phase = "Pending" // the orchestrator has not spoken of the newest spec
-	}
+	id, phase := brief(e.id()), phaseNow(o)
 	want := map[string]struct{ phase, word string }{
 		"Running": {"Running", "Running"}, "Succeeded": {"Succeeded", "Finished"}, "Failed": {"Failed", "Failed"}, "": {"Unknown", ""},
 		"Pending": {"Failed", "Failed"}, "Starting": {"Failed", "Failed"}, // after PROGRESS_DEADLINE
@@ -153,6 +158,15 @@ func (w *world) checkStatus(e entity, o *unstructured.Unstructured) {
 	if e.status("uid") != string(o.GetUID()) {
 		w.violated("%s speaks of the object %s, and has %s", id, e.status("uid"), o.GetUID())
 	}
+}
+
+// phaseNow is the phase of an object, Pending where the orchestrator has not spoken
+// of the newest spec.
+func phaseNow(o *unstructured.Unstructured) string {
+	if seen, says, _ := unstructured.NestedInt64(o.Object, "status", "observedGeneration"); says && seen != o.GetGeneration() {
+		return "Pending"
+	}
+	return phaseOf(o)
 }
 
 // checkOrder asks whether Removing was forgotten: what an agent was told stays an
@@ -234,7 +248,7 @@ func (w *world) checkCopies(limit time.Duration) {
 func (w *world) bothRun(d *deed) bool {
 	running := 0
 	for p := range d.copies {
-		if o := w.kube.get(p); o != nil && phaseOf(o) == "Running" {
+		if o := w.kube.get(p); o != nil && phaseNow(o) == "Running" {
 			running++
 		}
 	}

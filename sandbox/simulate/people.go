@@ -23,6 +23,7 @@ func people() []happening {
 		{"create", 18, (*world).createComponent},
 		{"change", 8, (*world).changeComponent},
 		{"remove", 7, (*world).orderAway},
+		{"remove while a report is on its way", 3, (*world).orderCrossed},
 		{"place", 6, (*world).placeAgain},
 		{"move", 8, (*world).moveComponent},
 		{"take the placement away", 2, (*world).unplace},
@@ -117,6 +118,30 @@ func (w *world) changeComponent() bool {
 func (w *world) orderAway() bool {
 	e := w.component()
 	return e != nil && w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
+}
+
+// orderCrossed orders a component away at the moment in which its object changes, so
+// that the agent's report, written before the notification comes, overwrites the
+// order in the broker.
+func (w *world) orderCrossed() bool {
+	e := w.component()
+	if e == nil || e.text("infrastructureElement") == "" {
+		return false
+	}
+	for _, o := range w.kube.all() {
+		if entityOf(o) != e.id() || o.GetDeletionTimestamp() != nil {
+			continue
+		}
+		before := w.mail()
+		w.setMail(post{delayed: 100})
+		ok := w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
+		time.Sleep(time.Microsecond) // until the notification is on its way
+		w.setMail(before)
+		phase := map[bool]string{true: "Failed", false: "Running"}[phaseOf(o) == "Running"]
+		w.kube.setStatus("llo", placeOfObject(o), o.GetUID(), map[string]any{"phase": phase, "message": "is " + phase, "observedGeneration": o.GetGeneration()})
+		return ok
+	}
+	return false
 }
 
 func (w *world) placeAgain() bool {
