@@ -69,8 +69,8 @@ func DefaultPolicy() *Policy {
 	return p
 }
 
-// LoadPolicy compiles the shipped policy and those of the sources into one: allowances and lists add up, a
-// rule takes the place of a shipped one of the same name, and a policy that is called default takes the place
+// LoadPolicy compiles the shipped policy and those of the sources into one: allowances add up, and so do lists
+// of addresses, those of the shipped one apart, which count while no other has any; a rule takes the place of a shipped one of the same name, and a policy that is called default takes the place
 // of the whole shipped one. The error is of type Problems. Until For is called, all mappings count as loaded
 // and the agent's namespace is "default".
 func LoadPolicy(sources ...Source) (*Policy, error) {
@@ -114,8 +114,6 @@ func joinPolicies(parts []*policyPart) (*Policy, Problems) {
 	}
 	for _, part := range parts {
 		p.every = append(p.every, part.allow...)
-		p.registries = append(p.registries, part.registries...)
-		p.repositories = append(p.repositories, part.repositories...)
 		for _, rule := range part.rules {
 			i := slices.IndexFunc(p.rules, func(r policyRule) bool { return r.name == rule.name })
 			switch {
@@ -129,7 +127,25 @@ func joinPolicies(parts []*policyPart) (*Policy, Problems) {
 			}
 		}
 	}
+	p.registries = joinAddresses(parts, func(part *policyPart) []string { return part.registries })
+	p.repositories = joinAddresses(parts, func(part *policyPart) []string { return part.repositories })
 	return p, problems
+}
+
+// joinAddresses are those of all parts, but of the shipped one only if no other has any.
+func joinAddresses(parts []*policyPart, of func(*policyPart) []string) []string {
+	var own, shipped []string
+	for _, part := range parts {
+		if part.shipped {
+			shipped = append(shipped, of(part)...)
+		} else {
+			own = append(own, of(part)...)
+		}
+	}
+	if len(own) == 0 {
+		return shipped
+	}
+	return own
 }
 
 // For is the policy of an agent with a set of mappings and a namespace of its own, whichever p was for.

@@ -242,6 +242,21 @@ func TestRegistries(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", image, got, want)
 		}
 	}
+	for name, c := range map[string]struct {
+		policy string
+		want   bool
+	}{
+		"shipped list":            {policyText("ours", "rules: []"), true},
+		"any":                     {policyText("ours", "registries: ['*']\nrepositories: ['*']"), true},
+		"no list at all":          {policyText("default", "allow:\n- {group: apps, kinds: [Deployment]}\nrules:\n- {name: registries, at: [image], that: 'imageWithin(value, registries)', message: no}"), false},
+		"two lists, neither here": {policyText("ours", "registries: [a.example.org]") + "---\n" + policyText("theirs", "registries: [b.example.org]"), false},
+		"two lists":               {policyText("ours", "registries: [a.example.org]") + "---\n" + policyText("theirs", "registries: [registry.example.org]"), true},
+	} {
+		o := parsed(t, deployment("containers: [{name: c, image: registry.example.org/a}]"))
+		if err := policy(t, c.policy).Check([]*unstructured.Unstructured{o}); (err == nil) != c.want {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
 	app := func(url string) *unstructured.Unstructured {
 		o := parsed(t, "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: w, namespace: argocd}\nspec: {source: {}}")
 		_ = unstructured.SetNestedField(o.Object, url, "spec", "source", "repoURL") // the path is there

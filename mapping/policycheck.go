@@ -194,7 +194,7 @@ func (p *Policy) obey(r policyRule, f found) *denial {
 }
 
 // imageIn reports an image that comes from one of some registries, each a host with its port and perhaps the
-// beginning of a path.
+// beginning of a path, or anywhere.
 func imageIn(image string, registries []string) bool {
 	host, rest := registryHost(image), image
 	if strings.HasPrefix(image, host+"/") {
@@ -206,7 +206,7 @@ func imageIn(image string, registries []string) bool {
 	if host == "docker.io" && !strings.Contains(rest, "/") {
 		rest = "library/" + rest
 	}
-	return image != "" && !ambiguous(image) && slices.ContainsFunc(registries, func(registry string) bool {
+	return slices.Contains(registries, anywhere) || image != "" && !ambiguous(image) && slices.ContainsFunc(registries, func(registry string) bool {
 		at, path, _ := strings.Cut(registry, "/")
 		return at == host && (path == "" || goesOn(rest, path, "/:@"))
 	})
@@ -214,7 +214,7 @@ func imageIn(image string, registries []string) bool {
 
 // addressIn reports a repository that is one of some, or below one.
 func addressIn(repository string, addresses []string) bool {
-	return !ambiguous(repository) && slices.ContainsFunc(addresses, func(address string) bool {
+	return slices.Contains(addresses, anywhere) || !ambiguous(repository) && slices.ContainsFunc(addresses, func(address string) bool {
 		return goesOn(repository, address, "/")
 	})
 }

@@ -54,6 +54,9 @@ func (p *policyPart) compile(doc *document, root *yaml.Node, env *cel.Env) {
 	}
 	p.registries = doc.addresses(spec["registries"], "spec.registries")
 	for i, address := range p.registries {
+		if address == anywhere {
+			continue
+		}
 		if host, _, _ := strings.Cut(address, "/"); registryHost(host+"/x") != host {
 			doc.problem(spec["registries"].Content[i], index("spec.registries", i), "%s does not begin with a host, write docker.io/…?", quoted(address))
 		}
@@ -129,11 +132,14 @@ func (d *document) texts(n *yaml.Node, path string) []string {
 	return texts
 }
 
-// addresses are the beginnings of images or of repositories, to a slash.
+// anywhere stands for every address.
+const anywhere = "*"
+
+// addresses are the beginnings of images or of repositories, to a slash, or anywhere.
 func (d *document) addresses(n *yaml.Node, path string) []string {
 	texts := d.texts(n, path)
 	for i, text := range texts {
-		if strings.ContainsAny(text, "*?$ ") || strings.Contains(text, "..") {
+		if text != anywhere && strings.ContainsAny(text, "*?$ ") || strings.Contains(text, "..") {
 			d.problem(n.Content[i], index(path, i), "%s is no address: it is compared as text, to a slash", quoted(text))
 		}
 		texts[i] = strings.TrimRight(text, "/")
