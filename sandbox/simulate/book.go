@@ -242,6 +242,19 @@ func (b *book) gone(id string, absent bool) {
 	b.about(id, func(d *deed) { d.absent, d.since = absent, time.Now() })
 }
 
+// comesBack notes an entity that was deleted and is made anew, with its objects
+// belonging at a place. What is left of its former life elsewhere goes as after a
+// move.
+func (b *book) comesBack(id string, to place) {
+	b.about(id, func(d *deed) {
+		for p := range d.copies {
+			if p.resource != to.resource || p.namespace != to.namespace {
+				d.moved = time.Now()
+			}
+		}
+	})
+}
+
 // writes is how often agents have written until now.
 func (b *book) writes() (kube, broker int) {
 	b.mu.Lock()

@@ -80,8 +80,10 @@ func (w *world) createComponent() bool {
 		"networkPorts": relationship(pick(d, [][]string{{ports[0]}, {ports[1]}, ports})), "isJob": property(chance(d, 25)),
 		"envVars": property([]any{map[string]any{"key": "A", "value": fmt.Sprint(d.IntN(3))}, map[string]any{"key": "B", "value": "b"}}),
 	}
+	var on element
 	if chance(d, 90) {
-		e["infrastructureElement"] = relationship(pick(d, elements).id)
+		on = pick(d, elements)
+		e["infrastructureElement"] = relationship(on.id)
 	}
 	w.book.order(id, "Starting")
 	w.book.gone(id, false)
@@ -89,6 +91,7 @@ func (w *world) createComponent() bool {
 	if code != http.StatusCreated {
 		return false // it is there already
 	}
+	w.book.comesBack(id, place{resource: resourceOf[on.technology], namespace: w.home(on).namespace})
 	w.note("people", "create %s: %s", brief(id), brief(textOf(e)))
 	return true
 }
