@@ -44,6 +44,8 @@ func (s *service) notified(n ngsild.Notification) {
 	at := n.NotifiedAt
 	if at.IsZero() {
 		at = s.now()
+	} else {
+		s.tracker.broker.heard(at, s.now())
 	}
 	for _, e := range n.Entities {
 		switch {

@@ -12,7 +12,8 @@ import (
 // tracker remembers the newest known state of every component. It is a cache:
 // a resync builds it again. Safe for concurrent use.
 type tracker struct {
-	now func() time.Time
+	now    func() time.Time
+	broker brokerClock
 
 	mu       sync.Mutex
 	reported map[string]bool // attributes that we write and that never change what is done
@@ -23,7 +24,7 @@ type tracker struct {
 type record struct {
 	entity  ngsild.Entity // packed
 	known   bool          // entity holds what was notified, listed or read
-	told    time.Time     // notifiedAt of the newest notification, by the broker's clock
+	told    time.Time     // notifiedAt of the newest notification, or when it was read after it, by the broker's clock
 	heard   time.Time     // when anything of it last reached us, or we wrote it, by our clock
 	version uint64        // grows with everything heard
 	doubt   bool          // the broker must be read before acting
@@ -130,6 +131,10 @@ func (t *tracker) record(id ngsild.EntityID) *record {
 	return r
 }
 
+// within is how close two notifications may follow each other before the broker is
+// asked which is the newer one.
+const within = 2 * time.Second
+
 // notified takes in one entity of a notification and says whether there is
 // anything to do. Notifications are ordered by at; in doubt the broker is read.
 func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
@@ -159,11 +164,12 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	}
 	differs := t.decisivelyDiffers(&r.entity, &e, r.wrote)
 	switch {
-	case !r.known:
+	case !r.known: // what comes late may be of an entity that is gone, or was made anew
+		r.doubt = at.Before(t.broker.by(r.heard).Add(-within))
 	case at.Before(r.told):
 		r.doubt = r.doubt || differs
 		return r.doubt || r.order != none
-	case at.Sub(r.told) < 2*time.Second && differs:
+	case at.Sub(r.told) < within && differs:
 		r.doubt = true
 	case !differs && r.order == none && !r.absent && !r.doubt && sameReports(&r.entity, &e):
 		r.told = at
@@ -231,10 +237,16 @@ func (t *tracker) listed(e ngsild.Entity, asked time.Time) {
 
 func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 	if o := t.orderIn(r, &e); o != none {
+		if by := t.broker.by(asked); o != r.order && by.After(r.orderAt) {
+			r.orderAt = by
+		}
 		r.order = o
 	}
 	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false
 	r.heard = asked
+	if by := t.broker.by(asked); by.After(r.told) {
+		r.told = by
+	}
 	r.version++
 }
 

@@ -68,8 +68,11 @@ func (b *book) deed(id string) *deed {
 	return d
 }
 
-// order notes what people ordered.
+// order notes what people ordered. A report replaces no order.
 func (b *book) order(id, word string) {
+	if !slices.Contains([]string{"Starting", "Overload", "Removing"}, word) {
+		return
+	}
 	b.about(id, func(d *deed) {
 		d.order, d.ordered, d.heardBy = word, time.Now(), map[string]int{}
 		switch word {
@@ -237,9 +240,10 @@ func (b *book) foreignPlaces() []place {
 	return slices.SortedFunc(maps.Keys(b.foreign), func(a, b place) int { return strings.Compare(a.String(), b.String()) })
 }
 
-// gone notes that an entity is not in the broker any more, or is again.
+// gone notes that an entity is not in the broker any more, or is again. What was
+// told before holds no longer: one that comes back orders what it says.
 func (b *book) gone(id string, absent bool) {
-	b.about(id, func(d *deed) { d.absent, d.since = absent, time.Now() })
+	b.about(id, func(d *deed) { d.absent, d.since, d.heardBy = absent, time.Now(), map[string]int{} })
 }
 
 // comesBack notes an entity that was deleted and is made anew, with its objects
