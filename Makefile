@@ -36,8 +36,9 @@ help: ## list the targets
 build: binaries ## the binaries, then the image where a container engine answers
 	@$(if $(ENGINE),$(ENGINE) build --build-arg VERSION=$(VERSION) -t $(IMAGE) .,echo "no container engine answers: no image is loaded (make image builds one without)")
 
-binaries: ## bin/hlo-agent and bin/hlo-sandbox
+binaries: ## bin/hlo-agent, bin/hlo-sandbox, and bin/kubectl-hlo, which is the former
 	$(GO_BUILD) -o bin/ ./cmd/hlo-agent ./cmd/hlo-sandbox
+	@ln -sf hlo-agent bin/kubectl-hlo
 
 image: dist/linux-amd64/hlo-agent dist/linux-arm64/hlo-agent ## dist/hlo-agent-image.tar for amd64 and arm64, without a container engine
 	@go -C release run . image -name $(REGISTRY)/$(IMAGE_REPOSITORY) -version $(VERSION) -created $(CREATED) -out $(DIST)/hlo-agent-image.tar \

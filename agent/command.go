@@ -19,8 +19,9 @@ import (
 )
 
 // Main runs hlo-agent with the given arguments and environment, and returns
-// the exit code. A signal or the end of ctx stops it.
-func Main(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+// the exit code. program is the name that it was called by: as kubectl-hlo it is
+// a plugin of kubectl. A signal or the end of ctx stops it.
+func Main(ctx context.Context, program string, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	root := &cobra.Command{
@@ -28,11 +29,12 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdin 
 		Long:         "hlo-agent makes real what the entities of a context broker order: it applies the custom\nresources of the low-level orchestrators, watches them, and writes their state back.\nSettings come from the environment; see the README.",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(runCommand(getenv), renderCommand(), diffCommand(getenv), mappingCommand(), rbacCommand(getenv), homingCommand(args, getenv), subscriptionCommand(getenv), pruneCommand(getenv), versionCommand())
+	root.AddCommand(operatorCommands(getenv)...)
+	root.SetArgs(asPlugin(root, program, args))
 	err := root.ExecuteContext(ctx)
 	var code exit
 	switch {

@@ -113,7 +113,7 @@ func (d *differ) run(ctx context.Context, cfg *Config, client *ngsild.Client, fi
 
 // look connects to the clusters and waits until they were listed.
 func (d *differ) look(ctx context.Context) (stop func(), err error) {
-	if d.clusters, err = clustersOf(ctx, &d.cfg, d.rules(), d.log); err != nil {
+	if d.clusters, err = clustersOf(ctx, &d.cfg, restConfig, d.rules(), d.log); err != nil {
 		return nil, err
 	}
 	running, cancel := context.WithCancel(ctx)

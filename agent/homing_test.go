@@ -18,7 +18,7 @@ import (
 func program(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = Main(context.Background(), args, func(string) string { return "" }, strings.NewReader(stdin), &out, &errs)
+	code = Main(context.Background(), "hlo-agent", args, func(string) string { return "" }, strings.NewReader(stdin), &out, &errs)
 	return code, out.String(), errs.String()
 }
 

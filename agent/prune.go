@@ -47,7 +47,7 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 	if err != nil {
 		return err
 	}
-	all, err := clustersOf(ctx, cfg, loaded, log)
+	all, err := clustersOf(ctx, cfg, restConfig, loaded, log)
 	if err != nil {
 		return err
 	}
@@ -101,13 +101,13 @@ func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm stri
 	return nil
 }
 
-// clustersOf are all clusters that the settings name; nothing runs yet.
-func clustersOf(ctx context.Context, cfg *Config, in *rules, log *slog.Logger) (*clusters, error) {
-	kube := fileConnection("", cfg.Kubeconfig, restConfig)
+// clustersOf are all clusters that the settings name, reached by dial; nothing runs yet.
+func clustersOf(ctx context.Context, cfg *Config, dial func(kubeconfig string) (*rest.Config, error), in *rules, log *slog.Logger) (*clusters, error) {
+	kube := fileConnection("", cfg.Kubeconfig, dial)
 	if kube.err != nil {
 		return nil, fmt.Errorf("KUBECONFIG: %w", kube.err)
 	}
-	reader, err := newTableReader(cfg, restConfig, kube.rest)
+	reader, err := newTableReader(cfg, dial, kube.rest)
 	if err != nil {
 		return nil, err
 	}

@@ -198,7 +198,7 @@ func (r *reconciler) render(p *pass) {
 		p.problem = r.keepsSecrets(p)
 		return
 	}
-	p.problem = &problem{phase: mapping.Refused, reason: "Invalid", message: err.Error()}
+	p.problem = &problem{phase: mapping.Refused, reason: reasonInvalid, message: err.Error()}
 	var e *mapping.Error
 	if errors.As(err, &e) {
 		p.problem.reason, p.problem.message = e.Reason, e.Message

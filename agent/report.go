@@ -28,6 +28,7 @@ const (
 	reasonOverloaded        = "Overloaded"        // Overload was ordered and nothing here can place anew
 	reasonNameHeld          = "NameHeld"          // somebody else's object has the name
 	reasonKindMissing       = "KindMissing"       // the cluster does not know the kind
+	reasonInvalid           = "Invalid"           // it cannot be rendered
 	reasonRejected          = "Rejected"          // the API server refuses the object
 	reasonRestarting        = "Restarting"        // the ended object goes before the new one comes
 	reasonTerminating       = "Terminating"       // an object of the name is still going

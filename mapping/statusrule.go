@@ -59,7 +59,7 @@ func (c *compiler) statusRules(n *yaml.Node, path string) *statusRules {
 func ownProperties() []string {
 	return []string{
 		"id", "type", "serviceComponentStatus", "deploymentStatus", "homingDecision", "homingTemplate",
-		"orchestrationPaused", "deletePolicy", attrElement, attrService, attrPorts,
+		"orchestrationPaused", "reconcileRequestedAt", "deletePolicy", attrElement, attrService, attrPorts,
 	}
 }
 

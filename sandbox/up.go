@@ -109,7 +109,7 @@ func up(ctx context.Context, once bool, log *slog.Logger, stdout, stderr io.Writ
 		return err
 	}
 	return watchBoard(ctx, board, began, once, a, func() {
-		howToPoke(stdout, brokerURL, kubeconfig, agentLog.Name(), a, server)
+		howToPoke(stdout, binary, brokerURL, kubeconfig, agentLog.Name(), a, server)
 	})
 }
 
@@ -172,7 +172,7 @@ func createEntities(ctx context.Context, brokerURL string, entities []byte) erro
 // planToken is no secret: the plan API listens on this machine only.
 const planToken = "sandbox"
 
-func howToPoke(w io.Writer, brokerURL, kubeconfig, log string, a *agentProcess, server *kube.Server) {
+func howToPoke(w io.Writer, binary, brokerURL, kubeconfig, log string, a *agentProcess, server *kube.Server) {
 	id := world.Poke()
 	fmt.Fprintf(w, `
 Change an image, or order a removal:
@@ -184,12 +184,18 @@ Ask where something would go best, and GET the plan that is named in the answer:
   curl -H 'Authorization: Bearer %[7]s' -H 'Content-Type: application/json' %[8]s/v1/plans \
     -d '{"template": {"homing_template_version": "2018-02-01", "demands": {"new": [{"inventory_provider": "aerios", "inventory_type": "infrastructure_element"}]}}}'
   curl -H 'Authorization: Bearer %[7]s' %[8]s/v1/plans
+See where everything stands, and why one does not run:
+  export CB_URL=%[1]s KUBECONFIG=%[4]s DOMAIN_ID='*'
+  %[9]s status
+  %[9]s describe %[10]s
+  %[9]s why %[10]s
+  %[9]s pause %[10]s
 Look into the cluster, and at the agent:
   %[3]s --kubeconfig %[4]s get aeros
   curl %[5]s/metrics
   tail -f %[6]s
 
-`, brokerURL, id, server.KubectlPath(), kubeconfig, a.ops, log, planToken, strings.TrimSuffix(a.url, "/notify"))
+`, brokerURL, id, server.KubectlPath(), kubeconfig, a.ops, log, planToken, strings.TrimSuffix(a.url, "/notify"), binary, id[strings.LastIndexByte(id, ':')+1:])
 }
 
 // tail is the end of a log, as an error to join to another one.

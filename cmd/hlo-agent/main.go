@@ -9,5 +9,5 @@ import (
 )
 
 func main() {
-	os.Exit(agent.Main(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(agent.Main(context.Background(), os.Args[0], os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
