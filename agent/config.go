@@ -32,15 +32,23 @@ type Config struct {
 	OAuthSecret   Secret            `env:"CB_OAUTH_CLIENT_SECRET" help:"client secret for it"`
 	BrokerCAFile  string            `env:"CB_CA_FILE" help:"PEM file with the roots that sign the broker's certificate"`
 
-	NotificationURL        string `env:"NOTIFICATION_URL" help:"how the broker reaches us: http(s)://host:port/notify"`
-	NotificationSecret     Secret `env:"NOTIFICATION_SECRET" help:"what the broker must send with each notification; made and kept in the subscription when unset"`
-	NotificationSecretFile string `env:"NOTIFICATION_SECRET_FILE" help:"the same from a file, read again at each check"`
-	NotificationMaxBytes   int64  `env:"NOTIFICATION_MAX_BYTES,default=16777216" help:"largest notification body, in bytes"`
-	ListenAddr             string `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify, /hlo_al, /v1/plans"`
-	TLSCertFile            string `env:"TLS_CERT_FILE" help:"PEM file with the certificate of the public face, which speaks TLS then; read again when it is renewed"`
-	TLSKeyFile             string `env:"TLS_KEY_FILE" help:"PEM file with its private key"`
-	TLSClientCAFile        string `env:"TLS_CLIENT_CA_FILE" help:"PEM file with the roots that sign the certificates of callers, for API_AUTH"`
-	OpsAddr                string `env:"OPS_ADDR,default=:9102" help:"/metrics, /healthz, /readyz"`
+	NotificationURL        string   `env:"NOTIFICATION_URL" help:"how the broker reaches us: http(s)://host:port/notify"`
+	NotificationSecret     Secret   `env:"NOTIFICATION_SECRET" help:"what the broker must send with each notification; made and kept in the subscription when unset"`
+	NotificationSecretFile string   `env:"NOTIFICATION_SECRET_FILE" help:"the same from a file; a new one is used when it changes, and the one before is taken until no subscription holds it any more"`
+	NotificationMaxBytes   int64    `env:"NOTIFICATION_MAX_BYTES,default=16777216" help:"largest notification body, in bytes"`
+	ListenAddr             string   `env:"LISTEN_ADDR,default=:8082" help:"public face: /notify, /hlo_al, /v1/plans"`
+	TLSCertFile            string   `env:"TLS_CERT_FILE" help:"PEM file with the certificate of the public face, which speaks TLS then; read again when it is renewed"`
+	TLSKeyFile             string   `env:"TLS_KEY_FILE" help:"PEM file with its private key"`
+	TLSClientCAFile        string   `env:"TLS_CLIENT_CA_FILE" help:"PEM file with the roots that sign the certificates of callers, for API_AUTH"`
+	TLSClientRequired      bool     `env:"TLS_CLIENT_REQUIRED,default=false" help:"every caller of the public face must show such a certificate, the broker too"`
+	ListenFrom             []string `env:"LISTEN_FROM" help:"addresses and networks, as 10.0.0.0/8, with commas, that may connect to the public face; default: all"`
+	ListenConnections      int      `env:"LISTEN_MAX_CONNECTIONS,default=4096" help:"connections to the public face at once; one address gets at most half of them"`
+	OpsAddr                string   `env:"OPS_ADDR,default=:9102" help:"/metrics, /healthz, /readyz"`
+	OpsCertFile            string   `env:"OPS_TLS_CERT_FILE" help:"PEM file with the certificate of that listener, which speaks TLS then; read again when it is renewed"`
+	OpsKeyFile             string   `env:"OPS_TLS_KEY_FILE" help:"PEM file with its private key"`
+	OpsClientCAFile        string   `env:"OPS_TLS_CLIENT_CA_FILE" help:"PEM file with the roots that sign the certificates that all but probes must show there"`
+	OpsFrom                []string `env:"OPS_FROM" help:"addresses and networks that may connect there, those that probes come from among them; default: all"`
+	OpsDebug               bool     `env:"OPS_DEBUG,default=false" help:"answer POST /debug/free-memory there, for measurements"`
 
 	APIAuth      string   `env:"API_AUTH" help:"who may call what other domains call (/hlo_al): oidc, mtls, any (of the two), both, or off (everybody); unset: nobody"`
 	APIClients   []string `env:"API_CLIENTS" help:"common names or DNS names of the client certificates that may call; default: all that the listener has verified"`
@@ -227,6 +235,7 @@ func (c *Config) Validate() error {
 		bad("HOMING_STALE", "%v must not be negative", c.HomingStale)
 	}
 	c.validateTLS(bad)
+	c.validateDoors(bad)
 	c.validateKafka(bad)
 	c.validateNeighbours(bad)
 	if c.PruneMaxPercent < 0 || c.PruneMaxPercent > 100 {

@@ -42,6 +42,7 @@ type metrics struct {
 	messages         *prometheus.CounterVec
 	homingDecisions  *prometheus.CounterVec
 	homingSeconds    prometheus.Histogram
+	turned           *prometheus.CounterVec
 }
 
 // latency covers a millisecond to two minutes.
@@ -83,6 +84,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resyncs:          count("resyncs_total", "Full comparisons by result.", "result"),
 		subscriptionOK:   subscribed,
 		loaded:           loaded,
+		turned:           count("connections_refused_total", "Connections that were closed at once, by listener (public, ops) and reason: address (not allowed here) or share (one address held half of all).", "listener", "reason"),
 		reloads:          count("reloads_total", "Changes of files by what they hold and result: ok is in use, error is refused.", "what", "result"),
 		repairs:          count("subscription_repairs_total", "Subscriptions created or repaired.").WithLabelValues(),
 		authOff:          open,

@@ -65,17 +65,35 @@ func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(body, '\n')) // the prober went away
 }
 
-// opsHandler serves what only operators see.
-func opsHandler(gatherer prometheus.Gatherer, h *health) http.Handler {
+// opsHandler serves what only operators see. Where callers' certificates are
+// known, everything but the probes needs one.
+func opsHandler(gatherer prometheus.Gatherer, h *health, cfg *Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+	known := func(next http.Handler) http.Handler { return next }
+	if cfg.OpsClientCAFile != "" {
+		known = withCertificate
+	}
+	mux.Handle("GET /metrics", known(promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n")) // the prober went away
 	})
 	mux.Handle("GET /readyz", h)
-	mux.HandleFunc("POST /debug/free-memory", func(w http.ResponseWriter, _ *http.Request) {
-		debug.FreeOSMemory() // so that a measurement sees what is kept, not what was garbage
-		w.WriteHeader(http.StatusNoContent)
+	if cfg.OpsDebug {
+		mux.Handle("POST /debug/free-memory", known(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			debug.FreeOSMemory() // so that a measurement sees what is kept, not what was garbage
+			w.WriteHeader(http.StatusNoContent)
+		})))
+	}
+	return http.MaxBytesHandler(mux, 0) // nothing here has a body
+}
+
+// withCertificate lets in who showed a certificate that the listener has verified.
+func withCertificate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+			http.Error(w, "a client certificate is needed", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
-	return mux
 }

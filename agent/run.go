@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -82,20 +80,11 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	shown, renewed, err := newCertificates(&cfg)
+	public, ops, renewed, err := o.faces(&cfg, m)
 	if err != nil {
 		return err
 	}
-	public, err := o.open("LISTEN_ADDR", cfg.ListenAddr)
-	if err != nil {
-		return err
-	}
-	public = shown.secure(public)
 	defer public.Close()
-	ops, err := o.open("OPS_ADDR", cfg.OpsAddr)
-	if err != nil {
-		return err
-	}
 	defer ops.Close()
 
 	s := &service{health: h, gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
@@ -120,7 +109,8 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var group errgroup.Group
-	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h)) })
+	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h, &cfg)) })
+	group.Go(func() error { return s.keepLoaded(inner, renewed...) })
 	if err := s.identify(ctx, client); err == nil {
 		s.clusters = newClusters(cfg.Workers, log, s.newCluster)
 		if err := s.clusters.add(defaultCluster, kube); err != nil {
@@ -137,9 +127,6 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		}
 		s.watchState(reg, h.lastResync, s.messageLag)
 		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterText, s.guard.state })
-		if renewed != nil {
-			group.Go(func() error { return s.keepLoaded(inner, renewed) })
-		}
 		s.start(ctx, inner, &group, public, table)
 		<-ctx.Done()
 		s.stop(inner)
@@ -198,7 +185,9 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		var all errgroup.Group
 		all.Go(func() error { return s.work(inner, s.cfg.Workers) })
 		all.Go(func() error { return s.keepTrue(ctx) })
-		all.Go(func() error { return s.keepLoaded(ctx, s.rulesReload(s.texts), bound) })
+		all.Go(func() error {
+			return s.keepLoaded(ctx, append(s.secretReload(), s.rulesReload(s.texts), bound)...)
+		})
 		all.Go(func() error { return s.keepClusters(ctx) })
 		all.Go(func() error { return s.neighbours.run(inner) })
 		if s.overlays != nil {
@@ -239,26 +228,6 @@ func (s *service) stop(ctx context.Context) {
 	case <-time.After(drainTime):
 		s.log.Warn("stopped with work left; the next start finds it again", "entities", s.queue.Len())
 	}
-}
-
-// serve answers requests until ctx ends, and then those under way.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 60 * time.Second,
-		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if err := server.Shutdown(stopping); err != nil {
-		_ = server.Close() // its listener is closed already; what is left is cut
-	}
-	<-ended
-	return nil
 }
 
 // prunable is the number of objects that a missing entity could cost us.

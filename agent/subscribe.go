@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
@@ -230,6 +232,30 @@ func (s *service) keeperConfig() ngsild.KeeperConfig {
 	}
 }
 
+// secretReload has the subscriptions looked at when the file with their secret
+// changes; the keeper reads it then.
+func (s *service) secretReload() []*reload {
+	if s.cfg.NotificationSecretFile == "" || s.cfg.DryRun {
+		return nil
+	}
+	look := func(context.Context) (string, func(context.Context) error) {
+		secret, err := s.cfg.secret()
+		if err != nil {
+			return failed(err)
+		}
+		sum := sha256.Sum256([]byte(secret))
+		return hex.EncodeToString(sum[:]), func(context.Context) error {
+			select {
+			case s.relook <- struct{}{}:
+			default:
+			}
+			return nil
+		}
+	}
+	digest, _ := look(context.Background())
+	return []*reload{{what: "notification secret", look: look, used: digest, seen: digest}}
+}
+
 func (s *service) receiverConfig() ngsild.ReceiverConfig {
 	known := map[string]bool{}
 	for _, sub := range subscriptions(&s.cfg, s.rules().followed) {
@@ -237,6 +263,11 @@ func (s *service) receiverConfig() ngsild.ReceiverConfig {
 	}
 	return ngsild.ReceiverConfig{
 		Secret: s.keeper.Secrets, MaxBytes: s.cfg.NotificationMaxBytes,
+		Reread: func(ctx context.Context) {
+			if err := s.keeper.Reread(ctx); err != nil {
+				s.log.Debug("the secrets of the subscriptions cannot be read", "err", err)
+			}
+		},
 		Known: func(id string) bool { return known[id] }, Sink: s.notified,
 		Unreadable: func(reason string) {
 			s.log.Warn("a notification could not be read, listing instead", "reason", reason)

@@ -6,38 +6,89 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
 )
 
-// certificates are what the public face shows of itself and whom it knows. They
-// are read again when the files change, and the next connection meets the new
-// ones. Safe for concurrent use.
+// certificates are what a listener shows of itself and whom it knows. They are
+// read again when the files change, and the next connection meets the new ones.
+// Safe for concurrent use.
 type certificates struct {
-	cert, key, clients string // files; clients may be empty
-	current            atomic.Pointer[tls.Config]
+	files   [3]pemFile // certificate, key, and the roots of the callers', which may have no path
+	auth    tls.ClientAuthType
+	current atomic.Pointer[tls.Config]
 }
 
-// newCertificates reads the files for the first time; nil without an error: the
-// public face speaks plain HTTP.
-func newCertificates(cfg *Config) (*certificates, *reload, error) {
-	if cfg.TLSCertFile == "" {
-		return nil, nil, nil
+// pemFile is a file that a setting names.
+type pemFile struct{ setting, path string }
+
+// publicCertificates are those of the public face. Callers without one are let
+// in unless the settings say otherwise, since brokers send notifications without
+// one; what others may do is decided by API_AUTH. A certificate that is shown
+// must be signed by a known root.
+func publicCertificates(cfg *Config) *certificates {
+	auth := tls.VerifyClientCertIfGiven
+	if cfg.TLSClientRequired {
+		auth = tls.RequireAndVerifyClientCert
 	}
-	c := &certificates{cert: cfg.TLSCertFile, key: cfg.TLSKeyFile, clients: cfg.TLSClientCAFile}
+	return &certificates{auth: auth, files: [3]pemFile{
+		{"TLS_CERT_FILE", cfg.TLSCertFile}, {"TLS_KEY_FILE", cfg.TLSKeyFile}, {"TLS_CLIENT_CA_FILE", cfg.TLSClientCAFile}}}
+}
+
+// opsCertificates are those of the operators' listener. Probes show no
+// certificate; opsHandler asks for one where it matters.
+func opsCertificates(cfg *Config) *certificates {
+	return &certificates{auth: tls.VerifyClientCertIfGiven, files: [3]pemFile{
+		{"OPS_TLS_CERT_FILE", cfg.OpsCertFile}, {"OPS_TLS_KEY_FILE", cfg.OpsKeyFile}, {"OPS_TLS_CLIENT_CA_FILE", cfg.OpsClientCAFile}}}
+}
+
+// load reads the files for the first time. A listener without a certificate
+// speaks plain HTTP, and there is nothing to look at again.
+func (c *certificates) load(what string) ([]*reload, error) {
+	if c.files[0].path == "" {
+		return nil, nil
+	}
 	digest, take := c.look(context.Background())
 	if err := take(context.Background()); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return c, &reload{what: "certificates", look: c.look, used: digest, seen: digest}, nil
+	return []*reload{{what: what, look: c.look, used: digest, seen: digest}}, nil
+}
+
+// faces opens the listeners, with who may come and the certificates that they
+// show, which are to be looked at again.
+func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, renewed []*reload, err error) {
+	open := func(setting, address string, from []string, most int, name string, c *certificates) (Face, error) {
+		again, err := c.load(name + " certificates")
+		if err != nil {
+			return nil, err
+		}
+		allowed, err := ranges(from)
+		if err != nil {
+			return nil, fmt.Errorf("%s: who may connect: %w", setting, err)
+		}
+		f, err := o.open(setting, address)
+		if err != nil {
+			return nil, err
+		}
+		renewed = append(renewed, again...)
+		return c.secure(withDoorkeeper(f, allowed, most, func(reason string) { m.turned.WithLabelValues(name, reason).Inc() })), nil
+	}
+	if public, err = open("LISTEN_ADDR", cfg.ListenAddr, cfg.ListenFrom, cfg.ListenConnections, "public", publicCertificates(cfg)); err != nil {
+		return nil, nil, nil, err
+	}
+	if ops, err = open("OPS_ADDR", cfg.OpsAddr, cfg.OpsFrom, opsConnections, "ops", opsCertificates(cfg)); err != nil {
+		_ = public.Close() // nothing was served on it
+		return nil, nil, nil, err
+	}
+	return public, ops, renewed, nil
 }
 
 // secure has f speak TLS. What is no socket is left as it is.
 func (c *certificates) secure(f Face) Face {
 	socket, ok := f.(tcpFace)
-	if c == nil || !ok {
+	if !ok || c.current.Load() == nil {
 		return f
 	}
 	return tcpFace{tls.NewListener(socket.Listener, &tls.Config{MinVersion: tls.VersionTLS12,
@@ -46,49 +97,60 @@ func (c *certificates) secure(f Face) Face {
 
 // look is one look at the files; see reload.
 func (c *certificates) look(context.Context) (string, func(context.Context) error) {
-	var texts [3][]byte
+	texts, digest, err := readPEM(c.files[:])
+	if err != nil {
+		return failed(err)
+	}
+	return digest, func(context.Context) error { return c.take(texts[0], texts[1], texts[2]) }
+}
+
+// readPEM reads files, and makes a digest of all they hold. Of a file without a
+// path there is nothing.
+func readPEM(files []pemFile) (texts [][]byte, digest string, err error) {
+	texts = make([][]byte, len(files))
 	sum := sha256.New()
-	for i, file := range [3]struct{ setting, path string }{{"TLS_CERT_FILE", c.cert}, {"TLS_KEY_FILE", c.key}, {"TLS_CLIENT_CA_FILE", c.clients}} {
+	for i, file := range files {
 		if file.path == "" {
 			continue
 		}
-		text, err := os.ReadFile(file.path)
-		if err != nil {
-			return failed(fmt.Errorf("%s: %w", file.setting, err))
+		if texts[i], err = os.ReadFile(file.path); err != nil {
+			return nil, "", fmt.Errorf("%s: %w", file.setting, err)
 		}
-		texts[i] = text
-		fmt.Fprintf(sum, "%d|%s", len(text), text)
+		fmt.Fprintf(sum, "%d:%d|%s", i, len(texts[i]), texts[i])
 	}
-	return hex.EncodeToString(sum.Sum(nil)), func(context.Context) error { return c.take(texts[0], texts[1], texts[2]) }
+	return texts, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// take uses the texts from the next connection on. Callers without a certificate
-// are let in, since the broker sends notifications without one; what others may
-// do is decided by API_AUTH. A certificate that is shown must be signed by a
-// known root.
+// take uses the texts from the next connection on.
 func (c *certificates) take(cert, key, clients []byte) error {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)
+		return fmt.Errorf("%s, %s: %w", c.files[0].setting, c.files[1].setting, err)
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
 	if len(clients) > 0 {
-		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
+		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), c.auth
 		if !cfg.ClientCAs.AppendCertsFromPEM(clients) {
-			return errors.New("TLS_CLIENT_CA_FILE: no certificate in it")
+			return fmt.Errorf("%s: no certificate in it", c.files[2].setting)
 		}
 	}
 	c.current.Store(cfg)
 	return nil
 }
 
-// validateTLS checks the settings of the public face's certificates.
+// validateTLS checks the settings of the listeners' certificates.
 func (c *Config) validateTLS(bad func(name, format string, args ...any)) {
-	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
-		bad("TLS_CERT_FILE", "needs TLS_KEY_FILE, and the other way round")
+	for _, files := range [][3]pemFile{publicCertificates(c).files, opsCertificates(c).files} {
+		cert, key, clients := files[0], files[1], files[2]
+		if (cert.path == "") != (key.path == "") {
+			bad(cert.setting, "needs %s, and the other way round", key.setting)
+		}
+		if clients.path != "" && cert.path == "" {
+			bad(clients.setting, "needs %s: who does not speak TLS sees no certificates", cert.setting)
+		}
 	}
-	if c.TLSClientCAFile != "" && c.TLSCertFile == "" {
-		bad("TLS_CLIENT_CA_FILE", "needs TLS_CERT_FILE: who does not speak TLS sees no certificates")
+	if c.TLSClientRequired && c.TLSClientCAFile == "" {
+		bad("TLS_CLIENT_REQUIRED", "needs TLS_CLIENT_CA_FILE: the roots that sign the callers' certificates")
 	}
 	if (c.APIAuth == authTLS || c.APIAuth == authBoth) && c.TLSClientCAFile == "" {
 		bad("API_AUTH", "%s needs TLS_CLIENT_CA_FILE: the roots that sign the callers' certificates", c.APIAuth)

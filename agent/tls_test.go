@@ -89,10 +89,12 @@ func TestPublicFaceSpeaksTLS(t *testing.T) {
 	writePEM(t, file("roots"), "CERTIFICATE", clients.cert.Raw)
 	cfg := Config{TLSCertFile: file("cert"), TLSKeyFile: file("key"), TLSClientCAFile: file("roots"),
 		APIAuth: authTLS, APIClients: []string{"mill01"}, APIRate: 1000, APIMaxBytes: 1024}
-	shown, renewed, err := newCertificates(&cfg)
+	shown := publicCertificates(&cfg)
+	looked, err := shown.load("certificates")
 	if err != nil {
 		t.Fatal(err)
 	}
+	renewed := looked[0]
 	gate, err := newGate(&cfg, time.Now, newMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

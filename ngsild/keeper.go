@@ -39,7 +39,8 @@ type Keeper struct {
 
 	mu      sync.Mutex // guards the fields below
 	current string
-	owed    bool // a change that no check without error has reported yet
+	heldAt  map[string]time.Time // when Reread last found a secret in a subscription
+	owed    bool                 // a change that no check without error has reported yet
 	watches map[string]*watch
 }
 
@@ -77,7 +78,7 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{cfg: cfg, watches: map[string]*watch{}}
+	k := &Keeper{cfg: cfg, watches: map[string]*watch{}, heldAt: map[string]time.Time{}}
 	for _, want := range cfg.Want {
 		k.watches[want.ID] = &watch{}
 	}

@@ -18,6 +18,7 @@ const (
 	waitingBytes    = 64 << 20
 	waitingBodies   = 8192
 	readTime        = 2 * time.Second
+	rereadTime      = time.Second // and the least time between two
 	decoders        = 2
 )
 
@@ -29,7 +30,11 @@ type ReceiverConfig struct {
 	// Unreadable.
 	Secret       func() []string
 	SecretHeader string // empty is SecretHeader of this package
-	MaxBytes     int64  // of one body; 0 is 16 MiB
+	// Reread, if set, is called when a notification carries a secret that does not
+	// count, at most once a second, and Secret is asked again after it: the broker
+	// may have been given another one by somebody else.
+	Reread   func(ctx context.Context)
+	MaxBytes int64 // of one body; 0 is 16 MiB
 	// Known reports whether a subscription is ours; nil knows all.
 	Known func(subscriptionID string) bool
 	// Sink takes a notification; it should not block for long.
@@ -52,6 +57,9 @@ type Receiver struct {
 	cfg     ReceiverConfig
 	waiting chan []byte
 	bodies  bodies
+
+	mu     sync.Mutex
+	reread time.Time // when Reread was last called
 }
 
 // NewReceiver returns a receiver. What it takes waits until Run is called.
@@ -76,7 +84,12 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 // decodes nothing.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	secrets := r.cfg.Secret()
-	if status, result := r.refuse(w, req, secrets); status != 0 {
+	status, result := r.refuse(w, req, secrets)
+	if status == http.StatusUnauthorized && r.again(req) {
+		secrets = r.cfg.Secret()
+		status, result = r.refuse(w, req, secrets)
+	}
+	if status != 0 {
 		r.cfg.Count(result)
 		w.WriteHeader(status)
 		return
@@ -130,6 +143,24 @@ func authorized(given, secrets []string) bool {
 		}
 	}
 	return right == 1
+}
+
+// again has the secrets read again, unless that was just done or the caller has
+// none. Those who come meanwhile wait for it, and look again as well.
+func (r *Receiver) again(req *http.Request) bool {
+	if r.cfg.Reread == nil || len(req.Header.Values(r.cfg.SecretHeader)) == 0 {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if since := time.Since(r.reread); since >= 0 && since < rereadTime {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), rereadTime)
+	defer cancel()
+	r.cfg.Reread(ctx)
+	r.reread = time.Now()
+	return true
 }
 
 // take reads a body and lets it wait for a decoder, or returns why it is lost.

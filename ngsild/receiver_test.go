@@ -407,3 +407,31 @@ func TestBodies(t *testing.T) {
 type iotestErr struct{}
 
 func (iotestErr) Read([]byte) (int, error) { return 0, net.ErrClosed }
+
+// TestRereads: a secret that does not count has the secrets read again once a
+// second, and counts if it does then. Who sends none causes nothing.
+func TestRereads(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t, 0)
+	reads := 0
+	in.cfg.Reread = func(context.Context) {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		reads++
+		in.secrets = append(in.secrets, "another-that-is-right")
+	}
+	for _, c := range []struct {
+		header string
+		want   string
+		reads  int
+	}{
+		{jsonType, "401", 0},
+		{withSecret, "204", 0},
+		{"X-Hlo-Agent-Secret: another-that-is-right", "204", 1},
+		{"X-Hlo-Agent-Secret: wrong", "401", 1},
+	} {
+		if got := in.exchange(t, notify(smallBody, jsonType, c.header)); !strings.HasPrefix(got, c.want) || reads != c.reads {
+			t.Errorf("%s: %s and %d reads, want %s and %d", c.header, got, reads, c.want, c.reads)
+		}
+	}
+}

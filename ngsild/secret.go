@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // minSecret is the length below which a secret found in a subscription is not
@@ -28,6 +30,47 @@ func (k *Keeper) configureSecret(ctx context.Context) error {
 		k.current = configured
 		k.accept(append([]string{configured}, k.Secrets()...))
 	}
+	return nil
+}
+
+// underWay is how long a notification may be on its way.
+const underWay = 10 * time.Second
+
+// Reread has the secrets that the subscriptions hold now accepted, and writes
+// nothing. It is for an agent whose subscriptions somebody else keeps: while that
+// one changes the secret, notifications may come with one not heard of here. One
+// that no subscription has held for 10 s is forgotten, unless it is the configured
+// one. While a check is under way it does nothing, since that knows better.
+func (k *Keeper) Reread(ctx context.Context) error {
+	if !k.mu.TryLock() {
+		return nil
+	}
+	defer k.mu.Unlock()
+	if err := k.configureSecret(ctx); err != nil {
+		return err
+	}
+	found, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	now, held := k.cfg.Clock(), heldSecrets(found)
+	for _, secret := range held {
+		k.heldAt[secret] = now
+	}
+	if k.current != "" {
+		held = append([]string{k.current}, held...)
+	}
+	for _, secret := range k.Secrets() {
+		at, was := k.heldAt[secret]
+		if !was {
+			k.heldAt[secret] = now // and no longer, from now on
+		}
+		if age := now.Sub(at); !was || age >= 0 && age < underWay {
+			held = append(held, secret)
+		}
+	}
+	k.accept(held)
+	maps.DeleteFunc(k.heldAt, func(secret string, _ time.Time) bool { return !slices.Contains(k.Secrets(), secret) })
 	return nil
 }
 

@@ -77,6 +77,38 @@ func TestShortSecretIsNotTakenOver(t *testing.T) {
 	k.expectSecrets(t, strings.Repeat("ab", 32))
 }
 
+// TestReread: an agent that does not keep the subscriptions accepts what they
+// hold, and what they held until a moment ago.
+func TestReread(t *testing.T) {
+	t.Parallel()
+	k := settled(t)
+	other := k.another(bytes.NewReader(nil)) // somebody else's
+	expect := func(want ...string) {
+		t.Helper()
+		if err := other.Reread(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, other.Secrets()); diff != "" {
+			t.Errorf("accepted secrets (-want +got):\n%s", diff)
+		}
+	}
+	hold := func(id, secret string) {
+		k.broker.change(id, func(s *Subscription) { s.Notification.Endpoint.ReceiverInfo[0].Value = secret })
+	}
+	const next = "the-next-secret-of-all"
+	expect(randomSecret)
+	hold(componentsID, next)
+	expect(next, randomSecret)
+	hold(elementsID, next)
+	expect(next, randomSecret)
+	k.now = k.now.Add(underWay)
+	expect(next)
+	k.secret = "configured-and-not-held-yet"
+	expect(k.secret, next)
+	k.broker.did()
+	k.expectWrites(t)
+}
+
 func TestSecretErrors(t *testing.T) {
 	t.Parallel()
 	k := newKept(t)

@@ -121,7 +121,7 @@ func (r *rig) prepare() error {
 	r.cancel = cancel
 	r.broker, r.brokerURL = broker.New(broker.Options{}), "http://"+l.Addr().String()
 	r.group.Go(func() error { return r.broker.Serve(running, l) })
-	r.settings = map[string]string{"CB_URL": r.brokerURL, "KUBECONFIG": kubeconfig, "DOMAIN_ID": "*"}
+	r.settings = map[string]string{"CB_URL": r.brokerURL, "KUBECONFIG": kubeconfig, "DOMAIN_ID": "*", "OPS_DEBUG": "true"}
 	for _, name := range []string{"LISTEN_ADDR", "OPS_ADDR"} {
 		if r.settings[name], err = freeAddress(); err != nil {
 			return err
