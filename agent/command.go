@@ -141,7 +141,7 @@ func connect(cmd *cobra.Command, getenv func(string) string) (Config, *ngsild.Cl
 	if err != nil {
 		return cfg, nil, nil, fmt.Errorf("wrong settings:\n%w", err)
 	}
-	client, err := newClient(cmd.Context(), &cfg, nil)
+	client, err := newClient(&cfg, nil)
 	if err != nil {
 		return cfg, nil, nil, err
 	}

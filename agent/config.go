@@ -22,15 +22,18 @@ import (
 // Config is everything the agent can be told, from the environment alone.
 // The README's table of settings is compared with these tags by a test.
 type Config struct {
-	BrokerURL     string            `env:"CB_URL" help:"context broker, with or without scheme, may carry a path prefix"`
-	BrokerPort    string            `env:"CB_PORT" help:"port of the broker, when CB_URL has none (1026)"`
-	Tenant        string            `env:"NGSILD_TENANT" help:"tenant of the broker, if it has several"`
-	BrokerHeaders map[string]string `env:"CB_HEADERS,separator==" help:"extra request headers, name=value,name=value, e.g. aerOS=true"`
-	BrokerToken   Secret            `env:"CB_TOKEN" help:"bearer token for the broker"`
-	OAuthTokenURL string            `env:"CB_OAUTH_TOKEN_URL" help:"token endpoint for client credentials, instead of CB_TOKEN"`
-	OAuthClientID string            `env:"CB_OAUTH_CLIENT_ID" help:"client id for it"`
-	OAuthSecret   Secret            `env:"CB_OAUTH_CLIENT_SECRET" help:"client secret for it"`
-	BrokerCAFile  string            `env:"CB_CA_FILE" help:"PEM file with the roots that sign the broker's certificate"`
+	BrokerURL       string            `env:"CB_URL" help:"context broker, with or without scheme, may carry a path prefix"`
+	BrokerPort      string            `env:"CB_PORT" help:"port of the broker, when CB_URL has none (1026)"`
+	Tenant          string            `env:"NGSILD_TENANT" help:"tenant of the broker, if it has several"`
+	BrokerHeaders   map[string]string `env:"CB_HEADERS,separator==" help:"extra request headers, name=value,name=value, e.g. aerOS=true"`
+	BrokerToken     Secret            `env:"CB_TOKEN" help:"bearer token for the broker"`
+	BrokerTokenFile string            `env:"CB_TOKEN_FILE" help:"the same from a file that somebody renews; read again every few seconds"`
+	OAuthTokenURL   string            `env:"CB_OAUTH_TOKEN_URL" help:"token endpoint for client credentials, instead of CB_TOKEN"`
+	OAuthClientID   string            `env:"CB_OAUTH_CLIENT_ID" help:"client id for it"`
+	OAuthSecret     Secret            `env:"CB_OAUTH_CLIENT_SECRET" help:"client secret for it"`
+	BrokerCAFile    string            `env:"CB_CA_FILE" help:"PEM file with the roots that sign the broker's certificate; read again when it changes, as all files with certificates are"`
+	BrokerCertFile  string            `env:"CB_CERT_FILE" help:"PEM file with the certificate that the broker is shown"`
+	BrokerKeyFile   string            `env:"CB_KEY_FILE" help:"PEM file with its private key"`
 
 	NotificationURL        string   `env:"NOTIFICATION_URL" help:"how the broker reaches us: http(s)://host:port/notify"`
 	NotificationSecret     Secret   `env:"NOTIFICATION_SECRET" help:"what the broker must send with each notification; made and kept in the subscription when unset"`
@@ -83,6 +86,8 @@ type Config struct {
 
 	HomingSystems string `env:"HOMING_SYSTEMS" help:"file that names the systems outside that homing asks: VIM and service controllers, providers of licences and network links; see docs/homing.md"`
 	PeerCAFile    string `env:"HLO_CA_FILE" help:"PEM file with the roots that sign the certificates of other domains and of the shim"`
+	PeerCertFile  string `env:"HLO_CERT_FILE" help:"PEM file with the certificate that they are shown"`
+	PeerKeyFile   string `env:"HLO_KEY_FILE" help:"PEM file with its private key"`
 	PeerTokenURL  string `env:"HLO_OAUTH_TOKEN_URL" help:"token endpoint for the client credentials that other domains ask for; default: the shim is asked, if there is one"`
 	PeerClientID  string `env:"HLO_OAUTH_CLIENT_ID" help:"client id for it"`
 	PeerSecret    Secret `env:"HLO_OAUTH_CLIENT_SECRET" help:"client secret for it"`
@@ -184,12 +189,7 @@ func (c *Config) Validate() error {
 	if _, err := c.brokerBase(); err != nil {
 		bad("CB_URL", "%v", err)
 	}
-	if c.BrokerToken != "" && c.OAuthTokenURL != "" {
-		bad("CB_TOKEN", "set either this or CB_OAUTH_TOKEN_URL")
-	}
-	if c.OAuthTokenURL != "" && (c.OAuthClientID == "" || c.OAuthSecret == "") {
-		bad("CB_OAUTH_TOKEN_URL", "needs CB_OAUTH_CLIENT_ID and CB_OAUTH_CLIENT_SECRET too")
-	}
+	c.validateOutgoing(bad)
 	if c.NotificationURL == "" && !c.DryRun {
 		bad("NOTIFICATION_URL", "must be set: the address at which the broker reaches this agent, such as http://hlo-agent:8082/notify")
 	} else if u, err := url.Parse(c.NotificationURL); c.NotificationURL != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path == "" || u.RawQuery != "") {

@@ -3,14 +3,11 @@ package agent
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,68 +21,62 @@ import (
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
-// brokerTransport carries requests to the broker: TLS with the configured
-// roots, unless base is given, and a token that is renewed in time. Redirects
-// keep no token since the client follows none.
-func brokerTransport(ctx context.Context, cfg *Config, base http.RoundTripper) (http.RoundTripper, error) {
+// brokerTransport carries requests to the broker: TLS with the configured roots
+// and certificate, unless base is given, and a token that is renewed in time.
+// Redirects keep no token since the client follows none.
+func (o Outside) brokerTransport(cfg *Config) (http.RoundTripper, []*reload, error) {
+	base, renewed := o.Broker, []*reload(nil)
 	if base == nil {
-		var err error
-		if base, err = rootsTransport("CB_CA_FILE", cfg.BrokerCAFile); err != nil {
-			return nil, err
+		made, again, err := newOutgoing("broker certificates", cfg.brokerFiles())
+		if err != nil {
+			return nil, nil, err
 		}
+		base, renewed = made, again
 	}
+	bearer := &bearerTransport{base: base, now: o.Now}
 	switch {
 	case cfg.BrokerToken != "":
-		source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: string(cfg.BrokerToken)})
-		return &oauth2.Transport{Source: source, Base: base}, nil
+		bearer.fetch = fixedToken(cfg.BrokerToken)
+	case cfg.BrokerTokenFile != "":
+		bearer.fetch = fileToken("CB_TOKEN_FILE", cfg.BrokerTokenFile, o.Now)
 	case cfg.OAuthTokenURL != "":
-		credentials := clientcredentials.Config{ClientID: cfg.OAuthClientID, ClientSecret: string(cfg.OAuthSecret), TokenURL: cfg.OAuthTokenURL}
-		ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: base, Timeout: 10 * time.Second})
-		return &oauth2.Transport{Source: credentials.TokenSource(ctx), Base: base}, nil
+		bearer.fetch = clientCredentials(base, cfg.OAuthTokenURL, cfg.OAuthClientID, cfg.OAuthSecret)
+	default:
+		return base, renewed, nil
 	}
-	return base, nil
+	return bearer, renewed, nil
 }
 
-// rootsTransport trusts the certificates in the file that a setting names, and
-// the system's where it names none.
-func rootsTransport(setting, file string) (http.RoundTripper, error) {
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.MaxIdleConnsPerHost = 64
-	if file == "" {
-		return base, nil
+// clientCredentials asks a token endpoint.
+func clientCredentials(base http.RoundTripper, url, id string, secret Secret) func(context.Context) (*oauth2.Token, error) {
+	credentials := clientcredentials.Config{ClientID: id, ClientSecret: string(secret), TokenURL: url}
+	client := &http.Client{Transport: base, Timeout: 10 * time.Second}
+	return func(ctx context.Context) (*oauth2.Token, error) {
+		return credentials.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: no certificate in %s", setting, file)
-	}
-	base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	return base, nil
 }
 
 // newClient makes the real broker's client from the settings.
-func newClient(ctx context.Context, cfg *Config, observe func(string, int, time.Duration)) (*ngsild.Client, error) {
-	return Outside{}.client(ctx, cfg, observe)
+func newClient(cfg *Config, observe func(string, int, time.Duration)) (*ngsild.Client, error) {
+	client, _, err := Outside{}.orReal().client(cfg, observe)
+	return client, err
 }
 
-func (o Outside) client(ctx context.Context, cfg *Config, observe func(string, int, time.Duration)) (*ngsild.Client, error) {
+// client makes the broker's client, and what it must look at again.
+func (o Outside) client(cfg *Config, observe func(string, int, time.Duration)) (*ngsild.Client, []*reload, error) {
 	base, err := cfg.brokerBase()
 	if err != nil {
-		return nil, fmt.Errorf("CB_URL: %w", err)
+		return nil, nil, fmt.Errorf("CB_URL: %w", err)
 	}
-	transport, err := brokerTransport(ctx, cfg, o.Broker)
+	transport, renewed, err := o.brokerTransport(cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return ngsild.NewClient(ngsild.ClientConfig{
 		BaseURL: base, Tenant: cfg.Tenant, Headers: cfg.BrokerHeaders, Transport: transport, Observe: observe,
-	}), nil
+	}), renewed, nil
 }
 
-// restConfig reads a kubeconfig; without one it is the cluster that this runs in.
 // restConfig reads a kubeconfig; an empty name is the cluster that the agent runs in.
 func restConfig(kubeconfig string) (*rest.Config, error) {
 	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)

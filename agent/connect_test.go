@@ -67,7 +67,7 @@ func TestBrokerTransport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			client, err := newClient(t.Context(), &cfg, nil)
+			client, err := newClient(&cfg, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +84,7 @@ func TestBrokerTransport(t *testing.T) {
 		})
 	}
 	cfg := Config{BrokerURL: url, BrokerCAFile: filepath.Join(t.TempDir(), "none.pem")}
-	if _, err := newClient(t.Context(), &cfg, nil); err == nil || !strings.Contains(err.Error(), "CB_CA_FILE") {
+	if _, err := newClient(&cfg, nil); err == nil || !strings.Contains(err.Error(), "CB_CA_FILE") {
 		t.Errorf("a missing CA file: %v", err)
 	}
 }

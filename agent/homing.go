@@ -205,7 +205,7 @@ func (h *homingInput) outside(ctx context.Context, getenv func(string) string) (
 		if err != nil {
 			return nil, err
 		}
-		client, err := newClient(ctx, &settings, nil)
+		client, err := newClient(&settings, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"crypto/tls"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 
@@ -46,9 +44,7 @@ func (c *Config) kafka() (kafka.Config, error) {
 		if err != nil {
 			return k, err
 		}
-		if k.TLS = transport.(*http.Transport).TLSClientConfig; k.TLS == nil {
-			k.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
+		k.TLS = transport.TLSClientConfig
 	}
 	if c.KafkaPasswordFile != "" {
 		password, err := os.ReadFile(c.KafkaPasswordFile)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 )
 
 const peerTimeout = 10 * time.Second // of a request to the shim
@@ -32,28 +31,28 @@ func (c *Config) validateNeighbours(bad func(name, format string, args ...any)) 
 	}
 }
 
-// peerTransport carries requests to other domains: TLS with the configured
-// roots, and a token by client credentials or from the shim.
-func (o Outside) peerTransport(ctx context.Context, cfg *Config) (http.RoundTripper, error) {
-	base := o.Peers
+// peerTransport carries requests to other domains: TLS with the configured roots
+// and certificate, and a token by client credentials or from the shim.
+func (o Outside) peerTransport(cfg *Config) (http.RoundTripper, []*reload, error) {
+	base, renewed := o.Peers, []*reload(nil)
 	if base == nil {
-		var err error
-		if base, err = rootsTransport("HLO_CA_FILE", cfg.PeerCAFile); err != nil {
-			return nil, err
+		made, again, err := newOutgoing("peer certificates", cfg.peerFiles())
+		if err != nil {
+			return nil, nil, err
 		}
+		base, renewed = made, again
 	}
-	client := &http.Client{Transport: base, Timeout: 10 * time.Second}
-	var source oauth2.TokenSource
+	bearer := &bearerTransport{base: base, now: o.Now}
 	switch {
 	case cfg.PeerTokenURL != "":
-		credentials := clientcredentials.Config{ClientID: cfg.PeerClientID, ClientSecret: string(cfg.PeerSecret), TokenURL: cfg.PeerTokenURL}
-		source = credentials.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, client))
+		bearer.fetch = clientCredentials(base, cfg.PeerTokenURL, cfg.PeerClientID, cfg.PeerSecret)
 	case cfg.ShimURL != "":
-		source = oauth2.ReuseTokenSource(nil, &shimTokens{client, strings.TrimRight(cfg.ShimURL, "/") + "/token/hlo", o.Now})
+		shim := &shimTokens{&http.Client{Transport: base, Timeout: peerTimeout}, strings.TrimRight(cfg.ShimURL, "/") + "/token/hlo", o.Now}
+		bearer.fetch = shim.token
 	default:
-		return base, nil
+		return base, renewed, nil
 	}
-	return &guarded{with: &oauth2.Transport{Source: source, Base: base}, without: base}, nil
+	return &guarded{with: bearer, without: base}, renewed, nil
 }
 
 // guarded sends the token only where nobody can read it on the way: the address
@@ -77,9 +76,13 @@ type shimTokens struct {
 	now    func() time.Time
 }
 
-// Token implements oauth2.TokenSource. Its errors never hold the token.
-func (s *shimTokens) Token() (*oauth2.Token, error) {
-	resp, err := s.client.Get(s.url)
+// token asks once. Its errors never hold the token.
+func (s *shimTokens) token(ctx context.Context) (*oauth2.Token, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("SHIM_URL: %w", err)
+	}
+	resp, err := s.client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the shim for a token: %w", err)
 	}

@@ -36,7 +36,7 @@ func TestPeerTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	get := func(cfg Config, url string, times int) (header string, err error) {
-		transport, err := Outside{}.orReal().peerTransport(t.Context(), &cfg)
+		transport, _, err := Outside{}.orReal().peerTransport(&cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,7 +75,7 @@ func TestSubscriptionListMasksSecrets(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	cfg := Config{BrokerURL: server.URL, AgentID: "A.default"}
-	client, err := newClient(t.Context(), &cfg, nil)
+	client, err := newClient(&cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

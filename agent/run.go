@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +53,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg)
 	h := newHealth()
-	client, err := o.client(ctx, &cfg, m.broker)
+	client, renewed, err := o.client(&cfg, m.broker)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	public, ops, renewed, err := o.faces(&cfg, m)
+	public, ops, shown, err := o.faces(&cfg, m)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if cfg.Homing == homingAuto {
 		s.homer = newHomer(s.reconciler)
 	}
-	peers, err := o.peerTransport(ctx, &cfg)
+	peers, peersRenewed, err := o.peerTransport(&cfg)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer cancel()
 	var group errgroup.Group
 	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h, &cfg)) })
-	group.Go(func() error { return s.keepLoaded(inner, renewed...) })
+	group.Go(func() error { return s.keepLoaded(inner, slices.Concat(renewed, shown, peersRenewed)...) })
 	if err := s.identify(ctx, client); err == nil {
 		s.clusters = newClusters(cfg.Workers, log, s.newCluster)
 		if err := s.clusters.add(defaultCluster, kube); err != nil {

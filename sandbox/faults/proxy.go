@@ -33,6 +33,7 @@ type Proxy struct {
 type Exchange struct {
 	Method, Path, Query string
 	Body                []byte
+	Header              http.Header // as it came
 	At                  time.Time
 	Status              int // what was answered; 0: nothing, or not yet
 }
@@ -154,7 +155,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	e := &Exchange{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: body, At: time.Now()}
+	e := &Exchange{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: body, Header: r.Header.Clone(), At: time.Now()}
 	effect := p.note(e)
 	effect(&noting{ResponseWriter: w, proxy: p, exchange: e}, r, p.forward)
 }

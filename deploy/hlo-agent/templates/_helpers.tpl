@@ -70,3 +70,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "hlo-agent.volumeOf" -}}
 setting-{{ . | lower | replace "_" "-" }}
 {{- end -}}
+
+{{/* A probe of the operators' listener, which may speak TLS. */}}
+{{- define "hlo-agent.probe" -}}
+{{- $probe := deepCopy (index . 1) }}
+{{- if and (hasKey (index . 0).Values.settingsFrom "OPS_TLS_CERT_FILE") (hasKey $probe "httpGet") }}
+{{- $_ := set $probe.httpGet "scheme" "HTTPS" }}
+{{- end }}
+{{- toYaml $probe }}
+{{- end -}}
