@@ -27,7 +27,7 @@ import (
 func (o Outside) brokerTransport(cfg *Config) (http.RoundTripper, []*reload, error) {
 	base, renewed := o.Broker, []*reload(nil)
 	if base == nil {
-		made, again, err := newOutgoing("broker certificates", cfg.brokerFiles())
+		made, again, err := newOutgoing("broker_certificates", cfg.brokerFiles())
 		if err != nil {
 			return nil, nil, err
 		}

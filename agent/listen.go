@@ -117,7 +117,7 @@ func (d *doorkeeper) Close() error {
 // admit counts a connection, or says why it is not let in.
 func (d *doorkeeper) admit(from net.Addr) (who netip.Prefix, reason string) {
 	address, ok := addressOf(from)
-	if !ok || !within(address, d.from) {
+	if !ok || !inRanges(address, d.from) {
 		return who, "address"
 	}
 	who = holder(address)
@@ -157,7 +157,7 @@ func holder(address netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(address, bits).Masked()
 }
 
-func within(address netip.Addr, ranges []netip.Prefix) bool {
+func inRanges(address netip.Addr, ranges []netip.Prefix) bool {
 	for _, r := range ranges {
 		if r.Contains(address) {
 			return true

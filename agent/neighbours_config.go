@@ -36,7 +36,7 @@ func (c *Config) validateNeighbours(bad func(name, format string, args ...any)) 
 func (o Outside) peerTransport(cfg *Config) (http.RoundTripper, []*reload, error) {
 	base, renewed := o.Peers, []*reload(nil)
 	if base == nil {
-		made, again, err := newOutgoing("peer certificates", cfg.peerFiles())
+		made, again, err := newOutgoing("peer_certificates", cfg.peerFiles())
 		if err != nil {
 			return nil, nil, err
 		}

@@ -68,7 +68,7 @@ func (o *operator) reach(cmd *cobra.Command) (Config, *ngsild.Client, error) {
 	if err != nil {
 		return cfg, nil, err
 	}
-	client, err := newClient(cmd.Context(), &cfg, nil)
+	client, err := newClient(&cfg, nil)
 	if err != nil {
 		return cfg, nil, err
 	}

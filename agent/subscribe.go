@@ -253,7 +253,7 @@ func (s *service) secretReload() []*reload {
 		}
 	}
 	digest, _ := look(context.Background())
-	return []*reload{{what: "notification secret", look: look, used: digest, seen: digest}}
+	return []*reload{{what: "notification_secret", look: look, used: digest, seen: digest}}
 }
 
 func (s *service) receiverConfig() ngsild.ReceiverConfig {

@@ -15,6 +15,7 @@ import (
 // read again when the files change, and the next connection meets the new ones.
 // Safe for concurrent use.
 type certificates struct {
+	what    string     // see reload
 	files   [3]pemFile // certificate, key, and the roots of the callers', which may have no path
 	auth    tls.ClientAuthType
 	current atomic.Pointer[tls.Config]
@@ -32,20 +33,20 @@ func publicCertificates(cfg *Config) *certificates {
 	if cfg.TLSClientRequired {
 		auth = tls.RequireAndVerifyClientCert
 	}
-	return &certificates{auth: auth, files: [3]pemFile{
+	return &certificates{what: "certificates", auth: auth, files: [3]pemFile{
 		{"TLS_CERT_FILE", cfg.TLSCertFile}, {"TLS_KEY_FILE", cfg.TLSKeyFile}, {"TLS_CLIENT_CA_FILE", cfg.TLSClientCAFile}}}
 }
 
 // opsCertificates are those of the operators' listener. Probes show no
 // certificate; opsHandler asks for one where it matters.
 func opsCertificates(cfg *Config) *certificates {
-	return &certificates{auth: tls.VerifyClientCertIfGiven, files: [3]pemFile{
+	return &certificates{what: "ops_certificates", auth: tls.VerifyClientCertIfGiven, files: [3]pemFile{
 		{"OPS_TLS_CERT_FILE", cfg.OpsCertFile}, {"OPS_TLS_KEY_FILE", cfg.OpsKeyFile}, {"OPS_TLS_CLIENT_CA_FILE", cfg.OpsClientCAFile}}}
 }
 
 // load reads the files for the first time. A listener without a certificate
 // speaks plain HTTP, and there is nothing to look at again.
-func (c *certificates) load(what string) ([]*reload, error) {
+func (c *certificates) load() ([]*reload, error) {
 	if c.files[0].path == "" {
 		return nil, nil
 	}
@@ -53,14 +54,14 @@ func (c *certificates) load(what string) ([]*reload, error) {
 	if err := take(context.Background()); err != nil {
 		return nil, err
 	}
-	return []*reload{{what: what, look: c.look, used: digest, seen: digest}}, nil
+	return []*reload{{what: c.what, look: c.look, used: digest, seen: digest}}, nil
 }
 
 // faces opens the listeners, with who may come and the certificates that they
 // show, which are to be looked at again.
 func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, renewed []*reload, err error) {
 	open := func(setting, address string, from []string, most int, name string, c *certificates) (Face, error) {
-		again, err := c.load(name + " certificates")
+		again, err := c.load()
 		if err != nil {
 			return nil, err
 		}

@@ -90,7 +90,7 @@ func TestPublicFaceSpeaksTLS(t *testing.T) {
 	cfg := Config{TLSCertFile: file("cert"), TLSKeyFile: file("key"), TLSClientCAFile: file("roots"),
 		APIAuth: authTLS, APIClients: []string{"mill01"}, APIRate: 1000, APIMaxBytes: 1024}
 	shown := publicCertificates(&cfg)
-	looked, err := shown.load("certificates")
+	looked, err := shown.load()
 	if err != nil {
 		t.Fatal(err)
 	}
