@@ -51,7 +51,7 @@ func TestReadmeAndChartSettings(t *testing.T) {
 
 // chartSettings are the schemas of the chart's values settings, which holds no credentials, and settingsFrom.
 func chartSettings() (settings, from map[string]any) {
-	ofChart := []string{"LISTEN_ADDR", "OPS_ADDR", "MAPPINGS", "POLICY", "CLUSTERS"}
+	ofChart := []string{"LISTEN_ADDR", "OPS_ADDR", "MAPPINGS", "POLICY", "CLUSTERS", "LEADER_ELECTION", "POD_IP"}
 	properties, references := map[string]any{}, map[string]any{}
 	for field := range reflect.TypeFor[Config]().Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("env"), ",")

@@ -27,7 +27,8 @@ const unreachableAfter = 5 * time.Second
 // components belong on them. Safe for concurrent use.
 type clusters struct {
 	make    func(name string, to *rest.Config) (*llo.Cluster, error)
-	workers int // how many entities are worked on at once
+	fence   func(*rest.Config) *rest.Config // before what is sent
+	workers int                             // how many entities are worked on at once
 	log     *slog.Logger
 
 	mu    sync.RWMutex
@@ -51,7 +52,7 @@ type member struct {
 
 // newClusters makes an empty set. make makes a cluster of a name.
 func newClusters(workers int, log *slog.Logger, make func(name string, to *rest.Config) (*llo.Cluster, error)) *clusters {
-	return &clusters{make: make, workers: workers, log: log, of: map[string]*member{}, table: &clusterTable{}}
+	return &clusters{make: make, fence: func(to *rest.Config) *rest.Config { return to }, workers: workers, log: log, of: map[string]*member{}, table: &clusterTable{}}
 }
 
 // add takes in another cluster under its name, and follows it from now on if
@@ -87,13 +88,14 @@ func (m *member) use(c *clusters, to connection) error {
 	if to.rest.Insecure {
 		c.log.Warn("the certificate of a cluster's API server is not verified", "cluster", m.name)
 	}
+	way := c.fence(to.rest)
 	if m.Cluster != nil {
-		if err := m.Reconnect(to.rest); err != nil {
+		if err := m.Reconnect(way); err != nil {
 			return err
 		}
 		c.log.Info("reaching a cluster by another way", "cluster", m.name)
 	} else {
-		made, err := c.make(m.name, to.rest)
+		made, err := c.make(m.name, way)
 		if err != nil {
 			return err
 		}

@@ -67,6 +67,9 @@ type Config struct {
 	Kubeconfig string   `env:"KUBECONFIG" help:"cluster to act on; default: the one that the agent runs in"`
 	Namespace  string   `env:"NAMESPACE,default=default" help:"namespace of the objects"`
 
+	LeaderElection bool   `env:"LEADER_ELECTION,default=false" help:"several copies may run: one is elected, by a Lease in NAMESPACE, and acts; the others hand on to it what comes"`
+	PodIP          string `env:"POD_IP" help:"where other copies reach the public face of this one; default: the host in LISTEN_ADDR, or the machine's name"`
+
 	Clusters []string `env:"CLUSTERS" help:"files or folders that bind orchestrators and domains to clusters of their own, and the word secrets for labelled Secrets in NAMESPACE, with commas"`
 
 	Mappings []string `env:"MAPPINGS" help:"names of shipped mappings, and files or folders with others, with commas; default: those for the aerOS kinds"`
@@ -224,6 +227,9 @@ func (c *Config) Validate() error {
 	}
 	if c.SubscriptionOnExit != "keep" && c.SubscriptionOnExit != "delete" {
 		bad("SUBSCRIPTION_ON_EXIT", "%q must be keep or delete", c.SubscriptionOnExit)
+	}
+	if c.SubscriptionOnExit == "delete" && c.LeaderElection {
+		bad("SUBSCRIPTION_ON_EXIT", "delete cannot be with LEADER_ELECTION: other copies go on with the subscriptions")
 	}
 	if c.SyncPolicy != syncAll && c.SyncPolicy != syncUpsert && c.SyncPolicy != syncCreate {
 		bad("SYNC_POLICY", "%q must be sync, upsert-only or create-only", c.SyncPolicy)

@@ -73,7 +73,7 @@ func (o Outside) client(cfg *Config, observe func(string, int, time.Duration)) (
 		return nil, nil, err
 	}
 	return ngsild.NewClient(ngsild.ClientConfig{
-		BaseURL: base, Tenant: cfg.Tenant, Headers: cfg.BrokerHeaders, Transport: transport, Observe: observe,
+		BaseURL: base, Tenant: cfg.Tenant, Headers: cfg.BrokerHeaders, Transport: o.lead.fence(transport), Observe: observe,
 	}), renewed, nil
 }
 

@@ -109,7 +109,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 // watchState registers the gauges that are read when they are asked for.
-func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() time.Time, messageLag func() float64) {
+func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() time.Time, messageLag func() float64, leads func() bool) {
 	gauge := func(name, help string, f func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hlo_agent_" + name, Help: help}, f))
 	}
@@ -119,6 +119,12 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 			return -1
 		}
 		return r.now().Sub(at).Seconds()
+	})
+	gauge("leader", "1 while this copy acts; without LEADER_ELECTION that is always.", func() float64 {
+		if leads() {
+			return 1
+		}
+		return 0
 	})
 	gauge("silent_domains", "Other domains that are not asked now since they do not answer.", func() float64 {
 		if r.neighbours == nil {

@@ -34,11 +34,19 @@ type Outside struct {
 	// Peers carries what is sent to other domains and to the shim, below the layer
 	// that adds tokens. If nil, a transport with the configured roots is made.
 	Peers http.RoundTripper
+	// Copies carries what copies of one agent send to each other. If nil, a transport is made.
+	Copies http.RoundTripper
+	// Elect makes the election that a copy of an agent takes part in, which calls itself
+	// self: a name, an @, and the URL of its public face. If nil, it is one by a Lease.
+	// It is asked only with LEADER_ELECTION.
+	Elect func(agent, self string) Election
 	// Kubernetes says how to reach the cluster of a kubeconfig file; an empty name
 	// is the cluster that the agent runs in. The answer belongs to the caller.
 	Kubernetes func(kubeconfig string) (*rest.Config, error)
 	// Face opens a listener on an address. An error of it ends the agent's start.
 	Face func(address string) (Face, error)
+
+	lead *lead // the fence before everything that is sent; nil: there is none
 }
 
 // Face is an opened listener on which nothing is answered yet.

@@ -31,7 +31,7 @@ func newQueue(m *metrics) *queue {
 }
 
 // work runs passes with the given number of workers until the queue is shut
-// down and empty.
+// down and empty, or the agent leaves what is queued to another copy.
 func (r *reconciler) work(ctx context.Context, workers int) error {
 	r.working.Store(true)
 	var group errgroup.Group
@@ -39,7 +39,7 @@ func (r *reconciler) work(ctx context.Context, workers int) error {
 		group.Go(func() error {
 			for {
 				id, shutdown := r.queue.Get()
-				if shutdown {
+				if shutdown || r.leaving.Load() {
 					return nil
 				}
 				r.once(ctx, id)

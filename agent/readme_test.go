@@ -90,7 +90,7 @@ func metricsTable(t *testing.T) string {
 	d := &described{}
 	r := &reconciler{tracker: newTracker(time.Now)}
 	newMetrics(d)
-	r.watchState(d, func() time.Time { return time.Time{} }, func() float64 { return 0 })
+	r.watchState(d, func() time.Time { return time.Time{} }, func() float64 { return 0 }, func() bool { return false })
 	var rows []string
 	for _, desc := range d.descs {
 		m := descPattern.FindStringSubmatch(desc)

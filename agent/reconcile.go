@@ -41,6 +41,7 @@ type reconciler struct {
 	now        func() time.Time
 	rand       io.Reader
 	working    atomic.Bool // the workers have begun
+	leaving    atomic.Bool // they end after the pass that each is at
 }
 
 // pass is one entity on its way through the steps below. Each step reads what

@@ -50,7 +50,9 @@ func (l *reload) again(ctx context.Context) (news bool, err error) {
 // keepLoaded looks at everything that can change until ctx ends.
 func (s *service) keepLoaded(ctx context.Context, all ...*reload) error {
 	for _, l := range all {
-		s.loaded(l, nil)
+		if l.refused == "" {
+			s.loaded(l, nil)
+		}
 	}
 	tick := time.NewTicker(reloadInterval)
 	defer tick.Stop()

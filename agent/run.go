@@ -24,6 +24,7 @@ import (
 // How long a stop may take: first the queue is worked off, then connections end.
 const (
 	drainTime  = 10 * time.Second
+	handTime   = time.Second     // the same where another copy takes over
 	answerTime = 5 * time.Second // after a subscription was deleted; deleting one with an unanswered notification crashes Orion-LD
 )
 
@@ -32,6 +33,9 @@ type service struct {
 	*reconciler
 	keeper   *ngsild.Keeper
 	receiver *ngsild.Receiver
+	lead     *lead
+	relay    *relay // while this copy does not lead; nil: there are no others
+	hop      *hop
 	gate     *gate           // before what others may ask
 	plans    *plans.Book     // nil: there is no plan API
 	consumer *kafka.Consumer // of allocation messages; nil: none are read
@@ -47,12 +51,14 @@ type service struct {
 
 // Run is the agent. It returns when ctx has ended and the queue is worked off
 // (at most drainTime), or when a listener cannot be opened. The broker and the
-// API server may be down when it starts, and at any time later.
+// API server may be down when it starts, and at any time later. ErrLeadLost, only
+// with LEADER_ELECTION, says that it ended since another copy may act.
 func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	o = o.orReal()
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg)
 	h := newHealth()
+	o.lead = newLead(cfg.LeaderElection && !cfg.DryRun)
 	client, renewed, err := o.client(&cfg, m.broker)
 	if err != nil {
 		return err
@@ -81,14 +87,14 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	public, ops, shown, err := o.faces(&cfg, m)
+	public, ops, shown, facesRenewed, err := o.faces(&cfg, m)
 	if err != nil {
 		return err
 	}
 	defer public.Close()
 	defer ops.Close()
 
-	s := &service{health: h, gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
+	s := &service{health: h, lead: o.lead, hop: newHop(shown, o.Copies), gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
 	s.reconciler = &reconciler{cfg: cfg, client: client, systems: outside, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
 	s.desk, s.together = newDesk(), newTogether(client)
@@ -111,9 +117,16 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer cancel()
 	var group errgroup.Group
 	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h, &cfg)) })
-	group.Go(func() error { return s.keepLoaded(inner, slices.Concat(renewed, shown, peersRenewed)...) })
+	group.Go(func() error { return s.keepLoaded(inner, slices.Concat(renewed, facesRenewed, peersRenewed)...) })
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
 	if err := s.identify(ctx, client); err == nil {
+		if err := s.runFor(o, kube.rest); err != nil {
+			cancel()
+			return errors.Join(err, group.Wait())
+		}
 		s.clusters = newClusters(cfg.Workers, log, s.newCluster)
+		s.clusters.fence = s.lead.fenceCluster
 		if err := s.clusters.add(defaultCluster, kube); err != nil {
 			cancel()
 			return errors.Join(err, group.Wait())
@@ -126,14 +139,18 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 			cancel()
 			return errors.Join(err, group.Wait())
 		}
-		s.watchState(reg, h.lastResync, s.messageLag)
+		s.watchState(reg, h.lastResync, s.messageLag, s.lead.acts)
 		h.update(func(h *health) { h.checks["kubernetes"], h.checks["guard"] = s.clusterText, s.guard.state })
-		s.start(ctx, inner, &group, public, table)
+		s.start(ctx, inner, &group, public, table, func() { lose(ErrLeadLost); cancel() })
 		<-ctx.Done()
-		s.stop(inner)
+		s.stop(inner, cancel)
 	}
 	cancel()
-	return group.Wait()
+	err = group.Wait()
+	if errors.Is(context.Cause(ctx), ErrLeadLost) {
+		err = errors.Join(ErrLeadLost, err)
+	}
+	return err
 }
 
 // identify completes DOMAIN_ID and AGENT_ID, which everything else is named by.
@@ -158,42 +175,58 @@ func (s *service) newCluster(name string, to *rest.Config) (*llo.Cluster, error)
 	if err != nil {
 		return nil, err
 	}
-	made.OnChange(func(entity string) { s.queue.Add(ngsild.EntityID(entity)) })
+	made.OnChange(func(entity string) {
+		if s.lead.acts() { // else nobody would ever take it out, and the first resync finds it
+			s.queue.Add(ngsild.EntityID(entity))
+		}
+	})
 	return made, nil
 }
 
-// start begins everything that runs until the stop. Workers begin when the
-// broker was listed once, and the clusters, as far as they answer: before that,
-// nothing is known.
-func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face, table *tableReader) {
+// start begins everything that runs until the stop. A copy among several only
+// listens and reads until it is elected; lost is called when it may act no longer.
+// Workers begin when the broker was listed once, and the clusters, as far as they
+// answer: before that, nothing is known.
+func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face, table *tableReader, lost func()) {
 	s.keeper = ngsild.NewKeeper(s.keeperConfig())
 	s.receiver = ngsild.NewReceiver(s.receiverConfig())
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.Handle("/notify", s.receiver)
 	s.serveAllocations(router, s.gate)
 	s.servePlans(router)
-	group.Go(func() error { return public.Serve(inner, router) })
+	group.Go(func() error { return public.Serve(inner, s.front(inner, router)) })
 	group.Go(func() error { return s.receiver.Run(inner) })
 	group.Go(func() error { return s.clusters.Run(inner) })
 	group.Go(func() error { return s.links.run(inner) })
 	group.Go(func() error { return s.together.run(inner) })
+	group.Go(func() error { return s.neighbours.run(inner) })
+	if s.overlays != nil {
+		group.Go(func() error { s.overlays.lane.run(inner); return nil })
+	}
 	group.Go(func() error {
 		defer close(s.worked)
 		bound := s.bindFirst(ctx, table)
-		if bound == nil || !s.listFirst(ctx) {
+		files := append(s.secretReload(), s.rulesReload(s.texts), bound)
+		if bound == nil || !s.awaitLead(ctx, files) {
+			return nil
+		}
+		if s.lead.elects {
+			group.Go(func() error {
+				if s.lead.hold(ctx) {
+					s.log.Error("the lead could not be renewed in time, ending at once")
+					lost()
+				}
+				return nil
+			})
+		}
+		if !s.listFirst(ctx) {
 			return nil
 		}
 		var all errgroup.Group
 		all.Go(func() error { return s.work(inner, s.cfg.Workers) })
 		all.Go(func() error { return s.keepTrue(ctx) })
-		all.Go(func() error {
-			return s.keepLoaded(ctx, append(s.secretReload(), s.rulesReload(s.texts), bound)...)
-		})
+		all.Go(func() error { return s.keepLoaded(ctx, files...) })
 		all.Go(func() error { return s.keepClusters(ctx) })
-		all.Go(func() error { return s.neighbours.run(inner) })
-		if s.overlays != nil {
-			all.Go(func() error { s.overlays.lane.run(inner); return nil })
-		}
 		if s.consumer != nil {
 			all.Go(func() error { return s.consumer.Run(ctx) })
 		}
@@ -209,9 +242,15 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 
 // stop ends the agent in an order that loses nothing: subscriptions that are
 // to go are deleted while notifications are still answered, then what is
-// queued is done.
-func (s *service) stop(ctx context.Context) {
-	s.log.Info("stopping", "drain", drainTime)
+// queued is done. Where another copy takes over, which lists everything, only what
+// is under way is done; cut ends what takes too long.
+func (s *service) stop(ctx context.Context, cut func()) {
+	drain := drainTime
+	if s.lead.elects {
+		drain = handTime
+		s.leaving.Store(true)
+	}
+	s.log.Info("stopping", "drain", drain)
 	s.health.update(func(h *health) { h.draining = true })
 	s.desk.close()
 	until := time.After(answerTime)
@@ -226,9 +265,13 @@ func (s *service) stop(ctx context.Context) {
 	s.queue.ShutDown()
 	select {
 	case <-s.worked:
-	case <-time.After(drainTime):
+	case <-ctx.Done():
+	case <-time.After(drain):
 		s.log.Warn("stopped with work left; the next start finds it again", "entities", s.queue.Len())
 	}
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
+	defer cancel()
+	s.lead.leave(leaving, cut)
 }
 
 // prunable is the number of objects that a missing entity could cost us.

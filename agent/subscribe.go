@@ -261,7 +261,7 @@ func (s *service) receiverConfig() ngsild.ReceiverConfig {
 	for _, sub := range subscriptions(&s.cfg, s.rules().followed) {
 		known[sub.ID] = true
 	}
-	return ngsild.ReceiverConfig{
+	cfg := ngsild.ReceiverConfig{
 		Secret: s.keeper.Secrets, MaxBytes: s.cfg.NotificationMaxBytes,
 		Reread: func(ctx context.Context) {
 			if err := s.keeper.Reread(ctx); err != nil {
@@ -275,4 +275,8 @@ func (s *service) receiverConfig() ngsild.ReceiverConfig {
 		},
 		Count: func(result string) { s.metrics.notifications.WithLabelValues(result).Inc() },
 	}
+	if s.lead.elects {
+		s.alsoFollow(&cfg)
+	}
+	return cfg
 }

@@ -19,6 +19,16 @@ type certificates struct {
 	files   [3]pemFile // certificate, key, and the roots of the callers', which may have no path
 	auth    tls.ClientAuthType
 	current atomic.Pointer[tls.Config]
+	shown   atomic.Pointer[[]tls.Certificate] // the newest first, and the one before
+}
+
+// known are the certificates that copies of this agent show, as far as this one
+// knows: its own, and the one before, since files are not renewed everywhere at once.
+func (c *certificates) known() []tls.Certificate {
+	if c == nil || c.shown.Load() == nil {
+		return nil
+	}
+	return *c.shown.Load()
 }
 
 // pemFile is a file that a setting names.
@@ -58,8 +68,8 @@ func (c *certificates) load() ([]*reload, error) {
 }
 
 // faces opens the listeners, with who may come and the certificates that they
-// show, which are to be looked at again.
-func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, renewed []*reload, err error) {
+// show, which are to be looked at again. shown are those of the public face.
+func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, shown *certificates, renewed []*reload, err error) {
 	open := func(setting, address string, from []string, most int, name string, c *certificates) (Face, error) {
 		again, err := c.load()
 		if err != nil {
@@ -76,14 +86,15 @@ func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, renewed []*re
 		renewed = append(renewed, again...)
 		return c.secure(withDoorkeeper(f, allowed, most, func(reason string) { m.turned.WithLabelValues(name, reason).Inc() })), nil
 	}
-	if public, err = open("LISTEN_ADDR", cfg.ListenAddr, cfg.ListenFrom, cfg.ListenConnections, "public", publicCertificates(cfg)); err != nil {
-		return nil, nil, nil, err
+	shown = publicCertificates(cfg)
+	if public, err = open("LISTEN_ADDR", cfg.ListenAddr, cfg.ListenFrom, cfg.ListenConnections, "public", shown); err != nil {
+		return nil, nil, nil, nil, err
 	}
 	if ops, err = open("OPS_ADDR", cfg.OpsAddr, cfg.OpsFrom, opsConnections, "ops", opsCertificates(cfg)); err != nil {
 		_ = public.Close() // nothing was served on it
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
-	return public, ops, renewed, nil
+	return public, ops, shown, renewed, nil
 }
 
 // secure has f speak TLS. What is no socket is left as it is.
@@ -134,7 +145,17 @@ func (c *certificates) take(cert, key, clients []byte) error {
 		if !cfg.ClientCAs.AppendCertsFromPEM(clients) {
 			return fmt.Errorf("%s: no certificate in it", c.files[2].setting)
 		}
+		if c.auth == tls.RequireAndVerifyClientCert { // other copies come too, and show what this one shows
+			leaf, err := x509.ParseCertificate(pair.Certificate[0])
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.files[0].setting, err)
+			}
+			cfg.ClientCAs.AddCert(leaf)
+		}
 	}
+	shown := append([]tls.Certificate{pair}, c.known()...)
+	shown = shown[:min(len(shown), 2)]
+	c.shown.Store(&shown)
 	c.current.Store(cfg)
 	return nil
 }

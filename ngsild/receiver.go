@@ -20,6 +20,7 @@ const (
 	readTime        = 2 * time.Second
 	rereadTime      = time.Second // and the least time between two
 	decoders        = 2
+	relays          = 8 // they wait for somebody else most of the time
 )
 
 // ReceiverConfig says whose notifications are taken and where they go. Its
@@ -39,6 +40,9 @@ type ReceiverConfig struct {
 	Known func(subscriptionID string) bool
 	// Sink takes a notification; it should not block for long.
 	Sink func(Notification)
+	// Relay, if set, is offered each body before it is decoded, and may hand it to
+	// somebody else, which takes its time. It keeps nothing of it.
+	Relay func(body []byte) (taken bool)
 	// Unreadable hears of a notification whose content is lost and must be had
 	// by listing.
 	Unreadable func(reason string)
@@ -128,6 +132,12 @@ func (r *Receiver) refuse(w http.ResponseWriter, req *http.Request, secrets []st
 	}
 }
 
+// Authorized says whether a request bears a secret that is known to be right.
+func (r *Receiver) Authorized(req *http.Request) bool {
+	secrets := r.cfg.Secret()
+	return len(secrets) > 0 && authorized(req.Header.Values(r.cfg.SecretHeader), secrets)
+}
+
 // authorized compares in constant time, lengths included. As long as our own
 // secret is not known, any may be the right one.
 func authorized(given, secrets []string) bool {
@@ -186,12 +196,16 @@ func readable(contentType string) bool {
 	return err == nil && (mediaType == "application/json" || mediaType == "application/ld+json")
 }
 
-// Run decodes what was taken and hands it to Sink, from a few goroutines, until
+// Run decodes what was taken and hands it to Sink or Relay, from a few goroutines, until
 // ctx ends. It returns when the last of them has. Notifications of one writer
 // may change places; notifiedAt orders them.
 func (r *Receiver) Run(ctx context.Context) error {
 	var group sync.WaitGroup
-	for range decoders {
+	readers := decoders
+	if r.cfg.Relay != nil {
+		readers = relays
+	}
+	for range readers {
 		group.Go(func() {
 			for {
 				select {
@@ -209,6 +223,9 @@ func (r *Receiver) Run(ctx context.Context) error {
 
 func (r *Receiver) deliver(body []byte) {
 	defer r.bodies.release(body)
+	if r.cfg.Relay != nil && r.cfg.Relay(body) {
+		return
+	}
 	notification, err := DecodeNotification(body)
 	switch {
 	case err != nil:

@@ -66,11 +66,7 @@ func newRigAt(t *testing.T, server *kube.Server, namespace string, broker *broke
 	}
 	r.toBroker = r.proxy(broker.url(), nil)
 	r.toWebhook = r.proxy("http://"+r.listen, nil)
-	transport, err := rest.TransportFor(server.REST())
-	must(t, err)
-	r.toKube = r.proxy(server.REST().Host, transport)
-	r.kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, clientcmd.WriteToFile(*plainKubeconfig(r.toKube.URL()), r.kubeconfig))
+	r.reach(server)
 	r.env = map[string]string{
 		"CB_URL": r.toBroker.URL(), "NOTIFICATION_URL": r.toWebhook.URL() + "/notify",
 		"LISTEN_ADDR": r.listen, "OPS_ADDR": r.ops, "KUBECONFIG": r.kubeconfig,
@@ -79,6 +75,16 @@ func newRigAt(t *testing.T, server *kube.Server, namespace string, broker *broke
 	}
 	maps.Copy(r.env, env)
 	return r
+}
+
+// reach makes a way to the API server.
+func (r *rig) reach(server *kube.Server) {
+	r.t.Helper()
+	transport, err := rest.TransportFor(server.REST())
+	must(r.t, err)
+	r.toKube = r.proxy(server.REST().Host, transport)
+	r.kubeconfig = filepath.Join(r.t.TempDir(), "kubeconfig")
+	must(r.t, clientcmd.WriteToFile(*plainKubeconfig(r.toKube.URL()), r.kubeconfig))
 }
 
 func (r *rig) proxy(target string, transport http.RoundTripper) *faults.Proxy {
