@@ -109,7 +109,7 @@ func (r *reconciler) leaveOthers(ctx context.Context, p *pass, c *copied, others
 	}
 	said := reported(&p.entity)
 	ours := slices.ContainsFunc(own, func(l *llo.Live) bool { return string(l.UID) == said.UID })
-	runs := said.Phase == mapping.Running || said.Phase == mapping.Succeeded
+	runs := works(said.Phase)
 	if c.done != "" && runs && !ours && said.UID != "" && said.UID != c.aside {
 		r.dropAll(p, others)
 		return r.letGo(ctx, p, own, false)

@@ -26,6 +26,9 @@ func (r *reconciler) moveOf(p *pass, main *llo.Live) move {
 		return r.moveFromElsewhere(p)
 	}
 	under := movingFrom(main)
+	if now := r.now(); under.at.After(now) {
+		under.at = now // noted by a clock that was wrong
+	}
 	switch on := string(elementOf(main)); {
 	case under.from == to:
 		return move{} // back where it was
@@ -60,7 +63,7 @@ func (p *pass) cameFrom(to string) string {
 func (r *reconciler) arrived(p *pass, main *llo.Live) bool {
 	said := reported(&p.entity)
 	return r.leftBehind(p, movingFrom(main).from) && said.UID == string(main.UID) && said.InputHash == p.objects.Hash && !p.othersLeft() &&
-		(said.Phase == mapping.Running || said.Phase == mapping.Succeeded) &&
+		works(said.Phase) &&
 		orderOf(p.entity.Enum(attrStatus)) == none
 }
 
@@ -85,8 +88,8 @@ func movingFrom(l *llo.Live) move {
 // settle ends what the pass found complete: the old objects of a move go when
 // the new one does its work, or at once when the move was taken back.
 func (r *reconciler) settle(ctx context.Context, p *pass) error {
-	if p.want == unplaced && p.problem == nil && !p.paused && p.lost == nil && p.runs {
-		return p.bear(r.letGo(ctx, p, p.otherSide(), false))
+	if p.want == unplaced || p.want == ended {
+		return r.settleStayed(ctx, p)
 	}
 	if p.want != wanted || p.problem != nil || p.paused || p.lost != nil {
 		return nil
@@ -110,19 +113,64 @@ func (r *reconciler) settle(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// otherSide are the objects of another element than the main one's. When the
-// placement is taken away in the middle of a move, nothing else tells the old side
-// from the new one.
-func (p *pass) otherSide() []*llo.Live {
+// settleStayed ends what a move left of a component that has no placement any more,
+// or that has ended: nothing but the objects tells its two sides apart. The side that
+// does its work stays. If neither does in time, the move is taken back.
+func (r *reconciler) settleStayed(ctx context.Context, p *pass) error {
 	main := p.main()
+	if main == nil || p.problem != nil || p.paused || p.lost != nil {
+		return nil
+	}
+	other := p.beside(main)
+	late := movedTo(main, other)
+	switch {
+	case len(other) == 0:
+	case p.runs:
+		return p.bear(r.letGo(ctx, p, other, false))
+	case late == nil:
+	case late != main && works(p.rules.Observe(late.Object()).Phase):
+		return p.bear(r.letGo(ctx, p, p.beside(late), false))
+	default:
+		at := movingFrom(late).at
+		if at.After(r.now()) {
+			at = late.Created // noted by a clock that was wrong
+		}
+		wait := at.Add(r.cfg.MoveTimeout).Sub(r.now())
+		if wait <= 0 {
+			return p.bear(r.letGo(ctx, p, []*llo.Live{late}, false))
+		}
+		p.wake(wait)
+	}
+	return nil
+}
+
+// beside are the objects of another element than l's.
+func (p *pass) beside(l *llo.Live) []*llo.Live {
 	var other []*llo.Live
-	for _, l := range p.live {
-		if main != nil && elementOf(l) != elementOf(main) && elementOf(l) != "" {
-			other = append(other, l)
+	for _, o := range p.live {
+		if elementOf(o) != elementOf(l) && elementOf(o) != "" {
+			other = append(other, o)
 		}
 	}
 	return other
 }
+
+// movedTo is the object that a move made, of those on its two sides; nil if none
+// says so.
+func movedTo(main *llo.Live, other []*llo.Live) *llo.Live {
+	for _, o := range other {
+		switch {
+		case movingFrom(main).from == string(elementOf(o)):
+			return main
+		case movingFrom(o).from == string(elementOf(main)):
+			return o
+		}
+	}
+	return nil
+}
+
+// works says whether an object in that phase does its work, or has done it.
+func works(phase mapping.Phase) bool { return phase == mapping.Running || phase == mapping.Succeeded }
 
 // moveOverdue says whether the move that main is on has to be taken back now,
 // and otherwise when to look again.

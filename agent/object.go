@@ -73,12 +73,23 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// endedBefore says whether Starting is a new order: the end of the very object
-// that is there was reported already.
+// endedBefore says whether Starting is a new order: where it was seen, the end of the
+// very object that is there was reported already.
 func (r *reconciler) endedBefore(p *pass, main *llo.Live) bool {
-	said := reported(&p.entity)
-	return p.order == starting && said.UID == string(main.UID) &&
-		(said.Phase == mapping.Succeeded || said.Phase == mapping.Failed)
+	seen := p.endOf
+	if p.view.order != p.order { // the entity's own word asks for it
+		seen = endReported(&p.entity)
+	}
+	return p.order == starting && seen == string(main.UID) && endReported(&p.entity) == seen
+}
+
+// endReported is the uid of the object whose end an entity reports, empty if it
+// reports none.
+func endReported(e *ngsild.Entity) string {
+	if said := reported(e); said.Phase == mapping.Succeeded || said.Phase == mapping.Failed {
+		return said.UID
+	}
+	return ""
 }
 
 // attrPaused on an entity, or llo.PausedAnnotation on an object, with true
@@ -148,14 +159,15 @@ func applyProblem(err error) *problem {
 // deleteMovedAway removes our object of a component that is now placed on
 // another domain's element, once it is reported to run there.
 func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
-	if p.order != removing || len(p.live) == 0 {
+	lacking := p.input.Element == nil && firstLink(&p.entity, attrElement) != "" // it may be ours when it comes back
+	if p.order != removing || len(p.live) == 0 && !lacking {
 		r.tracker.carriedOut(&p.view) // by another agent; here it would outlive what comes after it
 	}
 	if len(p.live) == 0 {
 		return nil
 	}
 	said := reported(&p.entity)
-	runs := said.Phase == mapping.Running || said.Phase == mapping.Succeeded
+	runs := works(said.Phase)
 	ours := slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == said.UID })
 	if (runs && !ours) || p.order == removing || p.order == none && removed(&p.entity) {
 		return r.letGo(ctx, p, p.live, false)
@@ -171,13 +183,17 @@ func removed(e *ngsild.Entity) bool {
 }
 
 // main is the live object of the first rendered one, nil when it is not there.
-// Where nothing was rendered it is the one that was last reported on.
+// Where nothing was rendered it is the one of the element that the entity names or,
+// without one, that was last reported on.
 func (p *pass) main() *llo.Live {
 	if len(p.objects.Objects) == 0 {
-		said := reported(&p.entity).UID
-		for _, l := range p.live {
-			if string(l.UID) == said {
-				return l
+		to, said := firstLink(&p.entity, attrElement), reported(&p.entity).UID
+		for _, is := range []func(*llo.Live) bool{
+			func(l *llo.Live) bool { return to != "" && elementOf(l) == to },
+			func(l *llo.Live) bool { return string(l.UID) == said },
+		} {
+			if i := slices.IndexFunc(p.live, is); i >= 0 {
+				return p.live[i]
 			}
 		}
 		if len(p.live) > 0 {

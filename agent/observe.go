@@ -135,7 +135,7 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 	state := p.rules.Observe(object)
 	s.properties = p.rules.Properties(object)
 	s.Phase, s.Reason, s.Message, s.ObservedGeneration = state.Phase, state.Reason, state.Message, state.ObservedGeneration
-	p.runs = state.Phase == mapping.Running || state.Phase == mapping.Succeeded
+	p.runs = works(state.Phase)
 	if r.clusters.lost(main.Cluster, 0) != nil {
 		r.observeLost(p, main, s)
 	} else {

@@ -31,6 +31,8 @@ type record struct {
 	absent  bool          // a notice or a list says that it is gone: to be proved
 	order   order         // seen and not yet carried out
 	orderAt time.Time     // when the newest order was notified
+	orderBy time.Time     // when an order was last read, by the broker's clock: none from before replaces it
+	endOf   string        // the uid of the object whose end was reported where the order was seen, if any was
 	waiting time.Time     // notifiedAt of the oldest notification not yet acted on
 	owed    time.Time     // the same, until the end that it led to is reported
 
@@ -154,8 +156,8 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		return true
 	}
 	r.local = true
-	if o := t.orderIn(r, &e); o != none && !at.Before(r.orderAt) { // of two in one notification the later stays
-		r.order, r.orderAt = o, at
+	if o := t.orderIn(r, &e); o != none && !at.Before(r.orderAt) && !at.Before(r.orderBy) { // of two in one notification the later stays
+		r.order, r.orderAt, r.endOf = o, at, endReported(&e)
 	}
 	e = pack(e)
 	if malformed(&e, r.wrote) {
@@ -237,10 +239,7 @@ func (t *tracker) listed(e ngsild.Entity, asked time.Time) {
 
 func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 	if o := t.orderIn(r, &e); o != none {
-		if by := t.broker.by(asked); o != r.order && by.After(r.orderAt) {
-			r.orderAt = by
-		}
-		r.order = o
+		r.order, r.orderBy, r.endOf = o, t.broker.by(asked), endReported(&e)
 	}
 	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false
 	r.heard = asked

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -45,6 +46,8 @@ type agentRun struct {
 	dead  chan struct{} // closed: killed, nothing that it does reaches the world
 	ended chan struct{} // closed: its last goroutine has ended
 	stop  context.CancelFunc
+
+	unread atomic.Int64 // notifications that it did not take
 
 	mu      sync.Mutex
 	handler http.Handler
@@ -194,6 +197,9 @@ func (l *logged) Handle(_ context.Context, r slog.Record) error {
 	case <-l.agent.dead:
 		return nil
 	default:
+	}
+	if r.Message == "a notification could not be read, listing instead" {
+		l.agent.unread.Add(1)
 	}
 	var b strings.Builder
 	r.Attrs(func(a slog.Attr) bool {

@@ -31,6 +31,7 @@ type book struct {
 type deed struct {
 	order   string         // the newest order by people
 	ordered time.Time      // when
+	word    string         // the newest serviceComponentStatus, whoever wrote it
 	heardBy map[string]int // agents that were told of it, with their lives
 	removal time.Time      // Removing, the end of the entity, or its absence: objects made before may go
 	moved   time.Time      // another element: objects of either side may go
@@ -70,10 +71,11 @@ func (b *book) deed(id string) *deed {
 
 // order notes what people ordered. A report replaces no order.
 func (b *book) order(id, word string) {
-	if !slices.Contains([]string{"Starting", "Overload", "Removing"}, word) {
-		return
-	}
 	b.about(id, func(d *deed) {
+		d.word = word
+		if !slices.Contains([]string{"Starting", "Overload", "Removing"}, word) {
+			return
+		}
 		d.order, d.ordered, d.heardBy = word, time.Now(), map[string]int{}
 		switch word {
 		case "Removing":
@@ -135,6 +137,9 @@ func (w *world) watchWrite(a *agentRun, req *http.Request, body []byte) {
 	if e, moved := attrs["infrastructureElement"]; moved && !strings.Contains(textOf(e), "urn:ngsi-ld:null") {
 		w.book.about(id, func(d *deed) { d.moved = time.Now() })
 	}
+	if word := attrs.word(status); word != "" {
+		w.book.about(id, func(d *deed) { d.word = word })
+	}
 	w.note(a.name, "writes on %s: %s %s (%s)", brief(id), attrs.word("serviceComponentStatus"), attrs.status("phase"), attrs.status("reason"))
 	w.book.mu.Lock()
 	defer w.book.mu.Unlock()
@@ -194,7 +199,7 @@ func (b *book) judge(agent string, d *deed, e event) {
 	switch {
 	case !d.removal.Before(made), d.order == "Removing":
 	case time.Since(d.moved) < 20*time.Minute:
-	case !d.started.Before(made) && (phase == "Succeeded" || phase == "Failed"):
+	case (!d.started.Before(made) || d.word == "Starting") && (phase == "Succeeded" || phase == "Failed"):
 	case d.absent, time.Since(d.since) < time.Minute:
 		b.prune(agent)
 	default:

@@ -45,25 +45,27 @@ func (w *world) checkComponent(e entity, have []*unstructured.Unstructured) {
 		w.violated("%s is still Removing, with %d objects", id, len(have))
 	case !placed && word == "Finished" && e.status("reason") == "Removed" && len(have) > 0:
 		w.violated("%s was ordered away, and %s is there", id, placeOfObject(have[0]))
-	case !placed: // taken away, which is no order to delete; in the middle of a move there may be two
+	case !placed: // taken away, which is no order to delete
+		w.checkSingle(e, have)
 		if len(have) == 0 && word != "Finished" && e.status("phase") != "Unplaced" {
 			w.violated("%s has no place, and says %s", id, e.status("phase"))
 		}
 	case word == "Finished": // it ended: what it left is neither changed nor brought back
-		if len(have) > 1 && !w.movedOnce(e.id()) {
-			w.violated("%s has ended, and has %d objects", id, len(have))
-		}
+		w.checkSingle(e, have)
 	default:
 		w.checkPlaced(e, el, have)
 	}
 }
 
-// movedOnce says whether a component was ever placed anew. What ended before a move
-// may be left beside what ended after it.
-func (w *world) movedOnce(id string) bool {
-	moved := false
-	w.book.about(id, func(d *deed) { moved = !d.moved.IsZero() })
-	return moved
+// checkSingle looks at a component for which nothing is to be done any more: of the
+// two sides of a move that was under way, one is left.
+func (w *world) checkSingle(e entity, have []*unstructured.Unstructured) {
+	of := map[string]int{}
+	for _, o := range have {
+		if of[ownerOf(o)]++; of[ownerOf(o)] > 1 {
+			w.violated("%s is %s, placed on %q, and agent %s has %d objects of it", brief(e.id()), e.word(status), brief(e.text("infrastructureElement")), ownerOf(o), of[ownerOf(o)])
+		}
+	}
 }
 
 // checkPlaced looks at a component that is wanted on an element.

@@ -158,10 +158,12 @@ func (w *world) deliver(to string, m *letter, how string) int {
 		panic(err) // the broker wrote it
 	}
 	req.Header = m.header.Clone()
-	r := newRecorder()
+	r, unread := newRecorder(), a.unread.Load()
 	h.ServeHTTP(r, req)
 	w.note("post", "to %s: %s: %d %s", to, m.says(), r.code, how)
-	w.arrived(a, m)
+	if a.unread.Load() == unread {
+		w.arrived(a, m)
+	}
 	return r.code
 }
 

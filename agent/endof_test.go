@@ -1,0 +1,47 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// Starting runs a job again only where it was seen beside the report of the end of
+// the very object that is there, however late it comes and however often.
+func TestStartingIsANewOrderBesideTheReportedEnd(t *testing.T) {
+	t.Parallel()
+	says := func(word string, phase mapping.Phase, uid string) ngsild.Entity {
+		e := component(word)
+		e.Attrs[attrDeployment] = ngsild.Attribute{Kind: ngsild.Property, Value: (&status{Phase: phase, UID: uid}).value()}
+		return e
+	}
+	cases := map[string]struct {
+		first, late ngsild.Entity
+		at          int // seconds, of the late one; the first comes at 10
+		anew        bool
+	}{
+		"ordered again after the end":                      {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Succeeded, "1"), 20, true},
+		"the first order, come again":                      {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Progressing, "1"), 12, false},
+		"the order for the object before, come again":      {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Failed, "0"), 12, false},
+		"the end was reported of another object meanwhile": {says("Finished", mapping.Succeeded, "0"), says("Starting", mapping.Succeeded, "0"), 20, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr := newTracker(func() time.Time { return epoch })
+			tr.notified(c.first, epoch.Add(10*time.Second))
+			tr.notified(c.late, epoch.Add(time.Duration(c.at)*time.Second))
+			v, _ := tr.get(someID)
+			v.entity = c.first // a report of ours may have crossed the order
+			p := &pass{view: v, placement: placement{order: v.order}}
+			if got := (&reconciler{}).endedBefore(p, &llo.Live{UID: types.UID("1")}); got != c.anew {
+				t.Errorf("it runs again: %v", got)
+			}
+		})
+	}
+}
