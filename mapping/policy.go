@@ -70,8 +70,8 @@ func DefaultPolicy() *Policy {
 }
 
 // LoadPolicy compiles the shipped policy and those of the sources into one: allowances add up, and so do lists
-// of addresses, those of the shipped one apart, which count while no other has any; a rule takes the place of a shipped one of the same name, and a policy that is called default takes the place
-// of the whole shipped one. The error is of type Problems. Until For is called, all mappings count as loaded
+// of addresses, those of the shipped one apart, which count while no other has any; a rule takes the place of a
+// shipped one of the same name, and a policy that is called default takes the place of the whole shipped one. The error is of type Problems. Until For is called, all mappings count as loaded
 // and the agent's namespace is "default".
 func LoadPolicy(sources ...Source) (*Policy, error) {
 	data, err := shippedPolicies.ReadFile("policies/default.yaml")
