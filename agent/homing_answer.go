@@ -70,6 +70,7 @@ func (q *question) decide(r homing.Result, names map[ngsild.EntityID]string, at 
 	v := verdict{result: resultChosen, decisions: map[ngsild.EntityID]decision{}, refusals: map[ngsild.EntityID]*answer{}}
 	for id, a := range q.asks {
 		d := newDecision(a, names[id], r, q.template != "", at)
+		d.amounts = homing.Amounts(q.requirements[a.requirements])
 		if d.element == a.from {
 			v.refusals[id] = &answer{phase: mapping.Unplaced, message: "it stays where it is, which is the best for now"}
 			continue

@@ -24,7 +24,10 @@ type decision struct {
 	asked   ask
 	element ngsild.EntityID
 	value   map[string]any // of homingDecision
-	until   time.Time      // when the figures that it relies on are too old
+	until   time.Time      // when the figures that it relies on are too old, or its claim
+
+	amounts map[string]float64 // what the component needs of it
+	claimed time.Time          // when it was claimed; zero while nobody else chooses
 
 	outdated bool // something that decides was changed since
 }
@@ -42,6 +45,7 @@ func newDecision(a ask, demand string, r homing.Result, own bool, at time.Time) 
 		"template": map[bool]string{true: "service", false: "generated"}[own], "components": int64(len(best.Assignment)),
 		"objective": number(best.Objective), "proof": r.Proof, "gap": "", "terms": termsText(best.Terms),
 		"runnerUp": "", "runnerUpObjective": "", "whyNot": "", "removed": removedText(r.Removed[demand], demand),
+		"claim": "",
 	}
 	if r.Proof == homing.ProofBound && r.Gap != nil {
 		d.value["gap"] = number(*r.Gap)
@@ -51,6 +55,12 @@ func newDecision(a ask, demand string, r homing.Result, own bool, at time.Time) 
 		d.value["whyNot"] = shorten(strings.Join(up.Why, "; "))
 	}
 	return d
+}
+
+// noDecision is homingDecision before there is one.
+var noDecision = map[string]any{
+	"element": "", "previous": "", "cause": "", "decidedAt": "", "template": "", "components": int64(0), "objective": "", "proof": "", "gap": "",
+	"terms": "", "runnerUp": "", "runnerUpObjective": "", "whyNot": "", "removed": "", "claim": "",
 }
 
 // number writes a figure as text: brokers keep big whole numbers badly.
@@ -191,22 +201,27 @@ func (r *reconciler) writeDecision(ctx context.Context, p *pass, d *decision) er
 // that is still true, the next pass reads.
 func (r *reconciler) decisionWritten(p *pass, attrs map[string]any) {
 	p.entity = applied(p.entity, attrs)
-	texts := written(attrs)
 	r.tracker.update(p.id, func(rec *record) {
 		if rec.version == p.version {
 			rec.entity = pack(p.entity)
 		} else {
 			rec.entity, rec.doubt = pack(applied(unpack(rec.entity), attrs)), true
 		}
-		wrote := maps.Clone(rec.wrote)
-		if wrote == nil {
-			wrote = map[string]string{}
-		}
-		maps.Copy(wrote, texts)
-		rec.wrote, rec.heard = wrote, r.now()
+		rec.remember(attrs)
+		rec.heard = r.now()
 	})
 	if p.order == overload {
 		r.tracker.carriedOut(&p.view)
 		p.view.order = none
 	}
+}
+
+// remember notes what was written, so that its echo is known.
+func (rec *record) remember(attrs map[string]any) {
+	wrote := maps.Clone(rec.wrote)
+	if wrote == nil {
+		wrote = map[string]string{}
+	}
+	maps.Copy(wrote, written(attrs))
+	rec.wrote = wrote
 }

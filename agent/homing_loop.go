@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -38,6 +39,10 @@ type homer struct {
 	again   func(ngsild.EntityID) // has a component's pass run soon
 	poke    chan struct{}         // something is due earlier than was thought
 
+	who       string      // the agent, in claims
+	contested func() bool // whether somebody else may choose from the same elements
+	claims    func(context.Context) (claims.Claims, error)
+
 	promises promises          // of the goroutine of run alone, as are the next two
 	elements *homing.Inventory // made of the entities that were read at readAt
 	readAt   time.Time
@@ -62,10 +67,11 @@ type waiting struct {
 	hasty       int       // tries in a row that were
 }
 
-func newHomer(r *reconciler) *homer {
+func newHomer(r *reconciler, contested func() bool) *homer {
 	return &homer{
 		client: r.client, tracker: r.tracker, links: r.links, systems: r.systems, metrics: r.metrics, log: r.log, now: r.now,
 		again: r.queue.Add, poke: make(chan struct{}, 1), promises: promises{},
+		who: r.cfg.AgentID, contested: contested, claims: r.claims,
 		services: map[ngsild.EntityID]*waiting{}, of: map[ngsild.EntityID]ngsild.EntityID{}, ailing: map[ngsild.EntityID]ailing{},
 		inventory: newInventory(r.cfg.HomingStale, r.now),
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -99,6 +100,17 @@ func (ps promises) sums() map[string]map[string]float64 {
 	return sums
 }
 
+// claims are the promises to whom nothing else is claimed.
+func (ps promises) claims(counted claims.Counted) claims.Claims {
+	var all claims.Claims
+	for id, p := range ps {
+		if counted[string(id)] == nil {
+			all = append(all, claims.Claim{For: string(id), Element: string(p.element), Amounts: p.amounts, Firm: true})
+		}
+	}
+	return all
+}
+
 // readPromises reads the requirements that are not known yet.
 func (h *homer) readPromises(ctx context.Context, ps promises) error {
 	var ids []ngsild.EntityID
@@ -107,7 +119,7 @@ func (h *homer) readPromises(ctx context.Context, ps promises) error {
 			ids = append(ids, p.requirements)
 		}
 	}
-	read, err := h.requirements(ctx, ids)
+	read, err := listByID(ctx, h.client, ids)
 	if err != nil {
 		return err
 	}
@@ -119,8 +131,8 @@ func (h *homer) readPromises(ctx context.Context, ps promises) error {
 	return nil
 }
 
-// requirements reads entities by id; what is not there is left out.
-func (h *homer) requirements(ctx context.Context, ids []ngsild.EntityID) (map[ngsild.EntityID]*ngsild.Entity, error) {
+// listByID reads entities by id; what is not there is left out.
+func listByID(ctx context.Context, client *ngsild.Client, ids []ngsild.EntityID) (map[ngsild.EntityID]*ngsild.Entity, error) {
 	found := map[ngsild.EntityID]*ngsild.Entity{}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
@@ -128,7 +140,7 @@ func (h *homer) requirements(ctx context.Context, ids []ngsild.EntityID) (map[ng
 		return found, nil
 	}
 	var unreadable ngsild.EntityError
-	_, err := h.client.List(ctx, ngsild.Query{IDs: ids}, func(page []ngsild.Entity) error {
+	_, err := client.List(ctx, ngsild.Query{IDs: ids}, func(page []ngsild.Entity) error {
 		for _, e := range page {
 			found[e.ID] = &e
 		}

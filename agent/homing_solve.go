@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -37,9 +39,13 @@ func (h *homer) solve(ctx context.Context, service ngsild.EntityID) {
 	if !ok {
 		return
 	}
-	v, err := h.judge(ctx, q, entities, busy)
+	v, err := h.judge(ctx, service, q, entities, busy)
 	if err != nil {
-		h.failed(err)
+		if errors.Is(err, claims.ErrTaken) {
+			h.metrics.homingDecisions.WithLabelValues(resultTaken).Inc()
+		} else {
+			h.failed(err)
+		}
 		h.mu.Lock()
 		if s := h.services[service]; s != nil && s.first.IsZero() {
 			s.first, s.last = began, began // asked as before
@@ -97,6 +103,9 @@ func (h *homer) keep(service ngsild.EntityID, q question, v verdict) []ngsild.En
 		}
 		if d, ok := v.decisions[id]; ok {
 			d.until = h.readAt.Add(figuresAge)
+			if until := d.claimed.Add(claims.Use); !d.claimed.IsZero() && until.Before(d.until) {
+				d.until = until
+			}
 			s.decisions[id] = d
 		}
 		news = append(news, id)
@@ -118,10 +127,11 @@ const (
 	resultInvalid = "invalid"
 	resultMissing = "missing"
 	resultTimeout = "timeout"
+	resultTaken   = "taken"
 )
 
-// judge reads what the question needs, and solves it.
-func (h *homer) judge(ctx context.Context, q question, entities []ngsild.Entity, busy promises) (verdict, error) {
+// judge reads what the question needs, and solves it. Where others choose too, what it chose is claimed then.
+func (h *homer) judge(ctx context.Context, service ngsild.EntityID, q question, entities []ngsild.Entity, busy promises) (verdict, error) {
 	h.syncPromises()
 	for id, p := range h.promises {
 		if _, chosen := busy[id]; !chosen {
@@ -134,14 +144,17 @@ func (h *homer) judge(ctx context.Context, q question, entities []ngsild.Entity,
 	if err := h.readPromises(ctx, busy); err != nil {
 		return verdict{}, err
 	}
+	taken, err := h.claimed(ctx, q)
+	if err != nil {
+		return verdict{}, err
+	}
 	wanted := []ngsild.EntityID{}
 	for _, a := range q.asks {
 		if a.requirements != "" {
 			wanted = append(wanted, a.requirements)
 		}
 	}
-	var err error
-	if q.requirements, err = h.requirements(ctx, wanted); err != nil {
+	if q.requirements, err = listByID(ctx, h.client, wanted); err != nil {
 		return verdict{}, err
 	}
 	q.others, q.systems = h.others(q), h.systems
@@ -149,10 +162,24 @@ func (h *homer) judge(ctx context.Context, q question, entities []ngsild.Entity,
 	if strings.Contains(q.template, "service_component") {
 		inv = *h.make(slices.Concat(entities, h.components()))
 	}
-	inv.CapacityInUse = busy.sums()
+	inv.CapacityInUse = slices.Concat(taken, busy.claims(taken.Counted())).Sums()
 	limited, cancel := context.WithTimeout(ctx, solveTime)
 	defer cancel()
-	return q.answer(limited, &inv, h.now()), ctx.Err()
+	v := q.answer(limited, &inv, h.now())
+	if err := ctx.Err(); err != nil || taken == nil || len(v.decisions) == 0 {
+		return v, err
+	}
+	return v, h.claim(ctx, service, v.decisions, taken.Counted())
+}
+
+// claimed is what others claim; nil while nobody else chooses.
+func (h *homer) claimed(ctx context.Context, q question) (claims.Claims, error) {
+	if !h.contested() {
+		return nil, nil
+	}
+	all, err := h.claims(ctx)
+	all = slices.DeleteFunc(all, func(c claims.Claim) bool { _, asks := q.asks[ngsild.EntityID(c.For)]; return asks })
+	return append(claims.Claims{}, all...), err
 }
 
 // made is the inventory of the last reading, made once.

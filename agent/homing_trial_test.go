@@ -92,6 +92,7 @@ func newTrial(t *testing.T) *trial {
 		client: client, tracker: newTracker(time.Now), metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler),
 		links: newLinks(client, &followed{}, time.Now), now: time.Now, again: func(ngsild.EntityID) {}, poke: make(chan struct{}, 1),
 		promises: promises{}, services: map[ngsild.EntityID]*waiting{}, of: map[ngsild.EntityID]ngsild.EntityID{}, ailing: map[ngsild.EntityID]ailing{},
+		who: "agent", contested: func() bool { return false },
 		inventory: newInventory(2*time.Minute, time.Now),
 	}
 	ended := make(chan error, 1)

@@ -43,7 +43,7 @@ func (s *service) newPlans() (*plans.Book, error) {
 		return nil, nil
 	}
 	return plans.NewBook(plans.Config{
-		Broker: s.client, Owner: s.cfg.AgentID, Inventory: s.planInventory, Systems: s.systems, Solvers: s.cfg.PlanSolvers,
+		Broker: s.client, Owner: s.cfg.AgentID, Inventory: s.planInventory, Claims: s.claims, Systems: s.systems, Solvers: s.cfg.PlanSolvers,
 		Most: s.cfg.PlanMax, Keep: s.cfg.PlanKeep, Now: s.now, Rand: s.rand, Log: s.log,
 		Observe: func(status plans.Status) {
 			s.metrics.plans.WithLabelValues(strings.ReplaceAll(string(status), " ", "_")).Inc()

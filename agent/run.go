@@ -100,7 +100,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	s.desk, s.together = newDesk(), newTogether(client)
 	s.use(loaded)
 	if cfg.Homing == homingAuto {
-		s.homer = newHomer(s.reconciler)
+		s.homer = newHomer(s.reconciler, s.contested)
 	}
 	peers, peersRenewed, err := o.peerTransport(&cfg)
 	if err != nil {

@@ -117,6 +117,7 @@ func (b *Book) post(w http.ResponseWriter, r *http.Request) {
 	}
 	now := b.Now()
 	p := plan{ID: b.newID(), Owner: b.Owner, Status: Accepted, Created: now, Changed: now, Transaction: clip(r.Header.Get("transaction-id"))}
+	p.Hold = min(time.Duration(o.Hold)*time.Second, b.Keep)
 	if o.Name == "" {
 		o.Name = p.ID
 	}

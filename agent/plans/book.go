@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -33,13 +34,16 @@ type Config struct {
 	// Inventory reads what there is to choose from for a template. It is called once
 	// for each plan that is worked on, from several goroutines.
 	Inventory func(ctx context.Context, template string) (*homing.Inventory, error)
-	Systems   *systems.Set
-	Solvers   int           // plans worked on at once
-	Most      int           // plans kept
-	Keep      time.Duration // how long a plan is kept that has come to its end
-	Now       func() time.Time
-	Rand      io.Reader // for ids
-	Log       *slog.Logger
+	// Claims reads the room that is taken of it although no figure shows it, by whomever. It is called for each plan
+	// before its inventory is read, and again when it is solved.
+	Claims  func(ctx context.Context) (claims.Claims, error)
+	Systems *systems.Set
+	Solvers int           // plans worked on at once
+	Most    int           // plans kept
+	Keep    time.Duration // how long a plan is kept that has come to its end
+	Now     func() time.Time
+	Rand    io.Reader // for ids
+	Log     *slog.Logger
 	// Observe, if set, hears of every plan that came to its end.
 	Observe func(s Status)
 }

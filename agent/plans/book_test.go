@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/agent/systems"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -237,5 +238,81 @@ func TestDefects(t *testing.T) {
 	}
 	if v := s.wait(s.create(body(apart, `"num_solution": "all", `))); v.Status != Done || len(v.Recommendations) != 25 || !strings.Contains(v.Message, "not everything could be kept") {
 		t.Errorf("got %s, %d recommendations, %q", v.Status, len(v.Recommendations), v.Message)
+	}
+}
+
+// room is a template that takes 3 of the 4 that each of two places has.
+func room(more string) string {
+	return `{"name": "mine", ` + more + `"template": {"homing_template_version": "2018-02-01", "demands": {"a": [{"inventory_provider": "aai", "inventory_type": "cloud"}]},
+		"constraints": {"fit": {"type": "capacity", "demands": ["a"], "properties": {"request": {"cpu": 3}, "limits": {"cpu": "free"}}}}}}`
+}
+
+// TestRoomIsHeld: what one plan was given no other is, however many are solved at once, until its time is over or it is
+// deleted.
+func TestRoomIsHeld(t *testing.T) {
+	t.Parallel()
+	read := atomic.Int64{}
+	all := make(chan struct{})
+	s := newShop(t, func(c *Config) {
+		c.Solvers = 2
+		c.Inventory = func(ctx context.Context, _ string) (*homing.Inventory, error) {
+			if read.Add(1) == 2 { // both solve on the same knowledge
+				close(all)
+			}
+			select {
+			case <-all:
+			case <-ctx.Done():
+			}
+			return inventory(t, `{"candidates": [
+				{"candidate_id": "c1", "inventory_type": "cloud", "location_id": "r1", "cost": 1, "free": 4},
+				{"candidate_id": "c2", "inventory_type": "cloud", "location_id": "r2", "cost": 2, "free": 4}]}`), nil
+		}
+	})
+	s.Claims = func(ctx context.Context) (claims.Claims, error) {
+		var found claims.Claims
+		_, err := s.client.List(ctx, ClaimsQuery(), func(page []ngsild.Entity) error {
+			for i := range page {
+				found = append(found, ClaimsOf(&page[i], s.Now())...)
+			}
+			return nil
+		})
+		return found, err
+	}
+	place := func(v view) string {
+		on, _, _ := strings.Cut(places(v), "+")
+		return on
+	}
+	first, second := s.create(room("")), s.create(room(""))
+	s.run()
+	on := map[string]string{}
+	for _, id := range []string{first, second} {
+		v := s.wait(id)
+		if v.Status != Done {
+			t.Fatalf("got %+v", v)
+		}
+		on[place(v)] = id
+	}
+	if len(on) != 2 {
+		t.Fatalf("two plans at once were given %v", on)
+	}
+	if v := s.wait(s.create(room(""))); v.Status != NotFound {
+		t.Errorf("with no room left: %+v", v)
+	}
+	if code, _ := s.call("DELETE", "/v1/plans/"+on["c1"], ""); code != 204 {
+		t.Fatalf("delete: %d", code)
+	}
+	for range 2 { // without a hold nothing is kept
+		if v := s.wait(s.create(room(`"hold": 0, `))); v.Status != Done || place(v) != "c1" {
+			t.Errorf("after the deletion: %+v", v)
+		}
+	}
+	if v := s.wait(s.create(room(`"hold": 1, `))); v.Status != Done || place(v) != "c1" {
+		t.Errorf("after the deletion: %+v", v)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for v := (view{}); v.Status != Done; {
+		if v = s.wait(s.create(room(`"hold": 0, `))); time.Now().After(deadline) {
+			t.Fatalf("a hold of a second does not end: %+v", v)
+		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 const (
 	usualTimeout  = 10 * time.Second
 	mostTimeout   = 480 * time.Second
+	usualHold     = time.Minute // time enough to place what was planned
+	mostHold      = time.Hour
 	mostSolutions = 100
 	mostName      = 256
 )
@@ -31,6 +33,7 @@ type order struct {
 	Solutions  int               `json:"num_solution"`
 	Disjoint   bool              `json:"disjoint,omitempty"`
 	Seconds    int               `json:"timeout"`
+	Hold       int               `json:"hold"` // seconds
 }
 
 func (o *order) timeout() time.Duration { return time.Duration(o.Seconds) * time.Second }
@@ -54,12 +57,12 @@ func within(wrong []*homing.PathError) []*homing.PathError {
 	return all
 }
 
-var orderKeys = []string{"name", "template", "files", "parameters", "num_solution", "limit", "disjoint", "timeout", "id", "template_url"}
+var orderKeys = []string{"name", "template", "files", "parameters", "num_solution", "limit", "disjoint", "timeout", "hold", "id", "template_url"}
 
 // decodeOrder reads a request's body, and reports everything wrong with it. The
 // template itself is not looked into.
 func decodeOrder(body []byte) (order, []*homing.PathError) {
-	o := order{Solutions: 1, Seconds: int(usualTimeout / time.Second)}
+	o := order{Solutions: 1, Seconds: int(usualTimeout / time.Second), Hold: int(usualHold / time.Second)}
 	d := &orderDecoder{}
 	members := d.members(body)
 	if members == nil {
@@ -77,6 +80,9 @@ func decodeOrder(body []byte) (order, []*homing.PathError) {
 	d.solutions(members["num_solution"], "num_solution", &o.Solutions)
 	if raw := members["timeout"]; raw != nil && (json.Unmarshal(raw, &o.Seconds) != nil || o.Seconds < 1 || o.timeout() > mostTimeout) {
 		d.bad("timeout", "accepted are whole seconds from 1 to %d", mostTimeout/time.Second)
+	}
+	if raw := members["hold"]; raw != nil && (json.Unmarshal(raw, &o.Hold) != nil || o.Hold < 0 || o.Hold > int(mostHold/time.Second)) {
+		d.bad("hold", "accepted are whole seconds from 0 to %d", mostHold/time.Second)
 	}
 	return o, d.errs
 }

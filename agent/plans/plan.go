@@ -47,6 +47,8 @@ const (
 	attrTransaction = "planTransaction"
 	attrOrder       = "planOrder"   // JSON
 	attrOutcome     = "planOutcome" // JSON
+	attrHold        = "planHold"    // seconds from the end for which its room is nobody else's
+	attrHeld        = "planHeld"    // that room, by element and resource, as JSON
 )
 
 // header are the attributes that tell how a plan stands.
@@ -62,6 +64,8 @@ type plan struct {
 	Attempts         int
 	Transaction      string
 	Order, Outcome   string // JSON
+	Hold             time.Duration
+	Held             string // JSON
 }
 
 func entityID(id string) ngsild.EntityID { return ngsild.EntityID(idPrefix + id) }
@@ -72,6 +76,7 @@ func (p *plan) texts() map[string]string {
 		attrOwner: p.Owner, attrName: p.Name, attrStatus: string(p.Status), attrMessage: p.Message, attrTransaction: p.Transaction,
 		attrCreated: p.Created.UTC().Format(time.RFC3339Nano), attrChanged: p.Changed.UTC().Format(time.RFC3339Nano),
 		attrAttempts: fmt.Sprint(p.Attempts), attrOrder: p.Order, attrOutcome: p.Outcome,
+		attrHold: fmt.Sprint(int(p.Hold / time.Second)), attrHeld: p.Held,
 	}
 }
 
@@ -100,9 +105,12 @@ func planOf(e *ngsild.Entity) plan {
 	p := plan{
 		ID: strings.TrimPrefix(string(e.ID), idPrefix), Name: text(attrName), Owner: text(attrOwner), Status: Status(text(attrStatus)),
 		Message: text(attrMessage), Created: moment(attrCreated), Changed: moment(attrChanged),
-		Transaction: text(attrTransaction), Order: text(attrOrder), Outcome: text(attrOutcome),
+		Transaction: text(attrTransaction), Order: text(attrOrder), Outcome: text(attrOutcome), Held: text(attrHeld),
 	}
 	_, _ = fmt.Sscan(text(attrAttempts), &p.Attempts) // otherwise none
+	hold := 0
+	_, _ = fmt.Sscan(text(attrHold), &hold) // otherwise none
+	p.Hold = time.Duration(hold) * time.Second
 	return p
 }
 

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/homing"
 )
 
 // reserveFor reserves what the template asks for, on the first recommendation for
 // which that succeeds. Which candidates may be reserved is written first, so that
 // an agent that dies meanwhile can release them.
-func (b *Book) reserveFor(ctx context.Context, p *plan, o *order, t *homing.Template, r homing.Result, message string) error {
+func (b *Book) reserveFor(ctx context.Context, p *plan, o *order, t *homing.Template, r homing.Result, message string, counted claims.Counted) error {
 	p.Status = Solved
 	if err := b.save(ctx, p); err != nil {
 		return gone(err)
@@ -31,6 +32,14 @@ func (b *Book) reserveFor(ctx context.Context, p *plan, o *order, t *homing.Temp
 	}
 	if err != nil {
 		return b.fail(ctx, p, outcome{Notes: r.Notes}, "nothing could be reserved: "+err.Error())
+	}
+	if chosen > 0 {
+		if err := b.hold(ctx, p, t, r.Recommendations[chosen], counted); err != nil {
+			if errors.Is(err, claims.ErrTaken) {
+				b.releaseAll(ctx, t, p)
+			}
+			return err
+		}
 	}
 	last := min(chosen+o.Solutions, len(r.Recommendations))
 	r.Recommendations = r.Recommendations[chosen:last]

@@ -18,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 	"github.com/hlo-agent/hlo-agent/sandbox/broker"
@@ -54,6 +55,7 @@ func newShop(t *testing.T, change func(*Config)) *shop {
 	s.client = ngsild.NewClient(ngsild.ClientConfig{BaseURL: server.URL})
 	cfg := Config{
 		Broker: s.client, Owner: "agent-1", Inventory: func(context.Context, string) (*homing.Inventory, error) { return inventory(t, clouds), nil },
+		Claims:  func(context.Context) (claims.Claims, error) { return nil, nil },
 		Solvers: 1, Most: 100, Keep: time.Hour, Now: func() time.Time { return time.Now().Add(s.later) }, Rand: strings.NewReader(""),
 		Log: slog.New(slog.DiscardHandler), Observe: func(status Status) { s.ended <- status },
 	}

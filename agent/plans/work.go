@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
+	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/homing"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -46,9 +48,9 @@ func (b *Book) work(ctx context.Context, id string) (err error) {
 	if p.Attempts >= mostAttempts {
 		return b.fail(ctx, &p, outcome{}, fmt.Sprintf("given up: the agent ended %d times while it worked on it", p.Attempts))
 	}
-	inv, err := b.Inventory(ctx, o.Template)
+	inv, counted, err := b.inventory(ctx, &p, &o)
 	if err != nil {
-		return fmt.Errorf("read the inventory: %w", err)
+		return err
 	}
 	if _, wrong := homing.Translate(t, inv); len(wrong) > 0 {
 		wrong = within(wrong)
@@ -62,10 +64,38 @@ func (b *Book) work(ctx context.Context, id string) (err error) {
 			return gone(err)
 		}
 	}
-	return b.solve(ctx, &p, &o, t, inv)
+	for n := 1; ; n++ {
+		err := b.solve(ctx, &p, &o, t, inv, counted)
+		switch {
+		case !errors.Is(err, claims.ErrTaken):
+			return gone(err)
+		case n == mostContests:
+			return b.fail(ctx, &p, outcome{}, fmt.Sprintf("%v, %d times: ask again", claims.ErrTaken, n))
+		}
+		if inv, counted, err = b.inventory(ctx, &p, &o); err != nil {
+			return err
+		}
+	}
 }
 
-func (b *Book) solve(ctx context.Context, p *plan, o *order, t *homing.Template, inv *homing.Inventory) error {
+// inventory reads what there is to choose from, and which room of it others have.
+func (b *Book) inventory(ctx context.Context, p *plan, o *order) (*homing.Inventory, claims.Counted, error) {
+	taken, err := b.Claims(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read what others claim: %w", err)
+	}
+	inv, err := b.Inventory(ctx, o.Template)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the inventory: %w", err)
+	}
+	taken = slices.DeleteFunc(taken, func(c claims.Claim) bool { return c.For == string(entityID(p.ID)) })
+	if inv != nil {
+		inv.CapacityInUse = taken.Sums()
+	}
+	return inv, taken.Counted(), nil
+}
+
+func (b *Book) solve(ctx context.Context, p *plan, o *order, t *homing.Template, inv *homing.Inventory, counted claims.Counted) error {
 	wanted := o.Solutions
 	if len(t.Reservations()) > 0 {
 		wanted = max(wanted, spare)
@@ -90,10 +120,13 @@ func (b *Book) solve(ctx context.Context, p *plan, o *order, t *homing.Template,
 			message += fmt.Sprintf("; nothing is better than %.6g", *r.Bound)
 		}
 	}
+	if err := b.hold(ctx, p, t, r.Recommendations[0], counted); err != nil {
+		return err
+	}
 	if len(t.Reservations()) == 0 {
 		return b.end(ctx, p, Done, out, message)
 	}
-	return b.reserveFor(ctx, p, o, t, r, message)
+	return b.reserveFor(ctx, p, o, t, r, message, counted)
 }
 
 // outcomeOf is a result as it is kept.
@@ -130,6 +163,9 @@ func (b *Book) fail(ctx context.Context, p *plan, out outcome, message string) e
 // end writes a plan's final status. What is too large to be kept is cut.
 func (b *Book) end(ctx context.Context, p *plan, s Status, out outcome, message string) error {
 	p.Status, p.Message = s, message
+	if s != Done {
+		p.Held = ""
+	}
 	for {
 		text, err := compact(out)
 		if err != nil {
@@ -142,7 +178,7 @@ func (b *Book) end(ctx context.Context, p *plan, s Status, out outcome, message 
 		out.cut()
 		p.Message = strings.TrimPrefix(message+"; not everything could be kept", "; ")
 	}
-	err := b.save(ctx, p, attrOutcome)
+	err := b.save(ctx, p, attrOutcome, attrHeld)
 	if errors.Is(err, ngsild.ErrInvalid) { // it says why, and would refuse the same again
 		p.Status, p.Outcome, p.Message = Failed, "", "the outcome could not be kept: "+err.Error()
 		err = b.save(ctx, p, attrOutcome)
