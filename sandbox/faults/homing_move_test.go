@@ -218,7 +218,7 @@ func TestHomingAcrossDomains(t *testing.T) {
 		t.Errorf("Beta's agent decided %v times for a service of Alpha's", n)
 	}
 	placed := alpha.toBroker.Seen(and(entityWrites, about(componentID("web"))))
-	if len(placed) != 1 || !containing("homingDecision")(placed[0]) {
-		t.Errorf("Alpha's agent wrote %d times, want its choice alone", len(placed))
+	if len(placed) != 2 || containing(`"infrastructureElement"`)(placed[0]) || !containing(`"infrastructureElement"`)(placed[1]) {
+		t.Errorf("Alpha's agent wrote %d times, want its claim and its choice alone", len(placed))
 	}
 }
