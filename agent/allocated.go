@@ -93,8 +93,8 @@ func (r *reconciler) placeAllocated(ctx context.Context, p *pass) (placement, er
 // so that whatever else the entity says was said with it known.
 func (r *reconciler) reportedOn(p *pass, a *allocation.Allocation) bool {
 	said := reported(&p.entity)
-	return strings.HasSuffix(said.InputHash, "-"+a.Digest()) &&
-		slices.ContainsFunc(p.live, func(l *llo.Live) bool { return said.UID == string(l.UID) })
+	return slices.ContainsFunc(p.live, func(l *llo.Live) bool { return said.UID == string(l.UID) }) &&
+		strings.HasSuffix(said.InputHash, "-"+a.Digest())
 }
 
 // overdue is the element that a move which did not arrive in time began at. For
@@ -196,6 +196,22 @@ func (p *pass) said() *ngsild.Entity {
 		return p.brokers
 	}
 	return &p.entity
+}
+
+// nothingToSay ends a pass that has just made what others asked for: who asked has
+// the answer, the object says nothing yet, and that would be written after
+// holdNext at the earliest. Whatever it says before that has a pass of its own.
+func (r *reconciler) nothingToSay(p *pass) bool {
+	if !p.fresh || p.errand == nil || p.errand.remove || p.problem != nil || len(p.live) != 1 || movingFrom(p.live[0]).from != "" {
+		return false
+	}
+	r.tracker.update(p.id, func(rec *record) {
+		if rec.heldSince.IsZero() {
+			rec.heldSince = r.now()
+		}
+	})
+	p.wake(holdNext)
+	return true
 }
 
 // observeAllocated completes the status of a component that others asked for.

@@ -61,6 +61,9 @@ func runCommand(getenv func(string) string) *cobra.Command {
 			log := newLogger(&cfg, cmd.ErrOrStderr())
 			klog.SetLogger(logr.FromSlogHandler(log.Handler())) // client-go's
 			log.Info("starting", "version", Version())
+			if getenv("GOGC") == "" && getenv("GOMEMLIMIT") == "" {
+				giveHeapRoom()
+			}
 			return Run(cmd.Context(), cfg, log)
 		},
 	}

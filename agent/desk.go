@@ -86,6 +86,13 @@ func (d *desk) leave(id ngsild.EntityID, turn chan struct{}) {
 	}
 }
 
+// waiting is the number of components that somebody waits for.
+func (d *desk) waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.lines)
+}
+
 // close refuses everything that comes from now on.
 func (d *desk) close() {
 	d.mu.Lock()

@@ -57,6 +57,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 		if result.Action != "none" {
 			r.log.Info("object "+result.Action, "entity", p.id, "cluster", p.cluster, "object", o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName(), "takenOver", len(result.TakenOver))
 		}
+		p.fresh = n == 0 && result.Action == llo.ActionCreated || n > 0 && p.fresh
 		if n == 0 && !p.waiting.IsZero() && result.Action != "none" {
 			r.metrics.lag.WithLabelValues("applied").Observe(r.now().Sub(p.waiting).Seconds())
 		}

@@ -65,6 +65,7 @@ type pass struct {
 	takeBack ngsild.EntityID     // a move to another domain that did not arrive ends here
 	away     bool                // another domain may still have it, though it shall not
 	held     bool                // SYNC_POLICY forbids what would have to be done
+	fresh    bool                // its object was made by this pass
 	again    time.Duration
 
 	// Of a component that others asked for; see allocated.go.
@@ -113,6 +114,9 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	}
 	if r.answerErrand(p) {
 		return 0, nil
+	}
+	if r.nothingToSay(p) {
+		return p.again, nil
 	}
 	r.observe(p)
 	r.observeAllocated(p)

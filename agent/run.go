@@ -97,7 +97,8 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	s := &service{health: h, lead: o.lead, hop: newHop(shown, o.Copies), gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
 	s.reconciler = &reconciler{cfg: cfg, client: client, systems: outside, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
-	s.desk, s.together = newDesk(), newTogether(client)
+	s.desk = newDesk()
+	s.together = newTogether(client, s.desk.waiting)
 	s.use(loaded)
 	if cfg.Homing == homingAuto {
 		s.homer = newHomer(s.reconciler, s.contested)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -11,8 +12,14 @@ import (
 // asked for while a read is under way goes out in one request after it.
 type together struct {
 	client *ngsild.Client
+	crowd  func() int // how many may be about to ask
 	ask    chan readRequest
 }
+
+const (
+	crowded   = 8                    // so many at once are worth waiting for,
+	crowdWait = 5 * time.Millisecond // but no longer than this
+)
 
 type readRequest struct {
 	id   ngsild.EntityID
@@ -27,30 +34,51 @@ type readAnswer struct {
 // errAlone: it is to be asked for by itself.
 var errAlone = errors.New("not in the list")
 
-func newTogether(client *ngsild.Client) *together {
-	return &together{client: client, ask: make(chan readRequest)}
+func newTogether(client *ngsild.Client, crowd func() int) *together {
+	return &together{client: client, crowd: crowd, ask: make(chan readRequest)}
 }
 
 // run answers until ctx ends.
 func (t *together) run(ctx context.Context) error {
 	for {
-		var batch []readRequest
 		select {
 		case r := <-t.ask:
-			batch = append(batch, r)
+			t.answer(ctx, t.gather(ctx, r))
 		case <-ctx.Done():
 			return nil
 		}
-		for more := true; more && len(batch) < 100; {
-			select {
-			case r := <-t.ask:
-				batch = append(batch, r)
-			default:
-				more = false
-			}
-		}
-		t.answer(ctx, batch)
 	}
+}
+
+// gather is what is asked for at this moment, and in a crowd in the next ones.
+func (t *together) gather(ctx context.Context, first readRequest) []readRequest {
+	batch := []readRequest{first}
+	var over <-chan time.Time
+	if t.crowd() > crowded {
+		timer := time.NewTimer(crowdWait)
+		defer timer.Stop()
+		over = timer.C
+	}
+	for len(batch) < 100 {
+		select {
+		case r := <-t.ask:
+			batch = append(batch, r)
+			continue
+		default:
+		}
+		if over == nil || len(batch) >= crowded {
+			break
+		}
+		select {
+		case r := <-t.ask:
+			batch = append(batch, r)
+		case <-over:
+			over = nil
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
 }
 
 func (t *together) answer(ctx context.Context, batch []readRequest) {

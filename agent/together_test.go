@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -53,7 +55,7 @@ func TestReadTogether(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	read := newTogether(ngsild.NewClient(ngsild.ClientConfig{BaseURL: server.URL}))
+	read := newTogether(ngsild.NewClient(ngsild.ClientConfig{BaseURL: server.URL}), func() int { return 0 })
 	ctx, cancel := context.WithCancel(t.Context())
 	var running, asking sync.WaitGroup
 	running.Go(func() { _ = read.run(ctx) })
@@ -80,5 +82,34 @@ func TestReadTogether(t *testing.T) {
 	defer mu.Unlock()
 	if len(asked) > 10 { // one for each would be 11
 		t.Errorf("%d requests: %v", len(asked), asked)
+	}
+}
+
+// TestReadTogetherInACrowd: who comes next is waited for a moment, but only where
+// many are about to ask, and until enough have.
+func TestReadTogetherInACrowd(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		crowd, apart, want int // apart in milliseconds
+	}{{crowded, 1, 1}, {crowded + 1, 1, 5}, {crowded + 1, 20, 1}, {100, 0, crowded}} {
+		synctest.Test(t, func(t *testing.T) {
+			together := newTogether(nil, func() int { return c.crowd })
+			ctx, cancel := context.WithCancel(t.Context())
+			var asking sync.WaitGroup
+			for i := range 20 {
+				asking.Go(func() {
+					time.Sleep(time.Duration((i+1)*c.apart) * time.Millisecond)
+					select {
+					case together.ask <- readRequest{}:
+					case <-ctx.Done():
+					}
+				})
+			}
+			if got := len(together.gather(ctx, readRequest{})); got < c.want || got > c.want+1 && c.apart > 0 {
+				t.Errorf("%+v: %d in one request", c, got)
+			}
+			cancel()
+			asking.Wait()
+		})
 	}
 }

@@ -2,15 +2,14 @@ package allocation
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
-
-	kjson "sigs.k8s.io/json"
 
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -116,28 +115,18 @@ func decode(body []byte, schemas map[Form]string) (Request, error) {
 	if faults := validate(schemas[form], object); len(faults) > 0 {
 		return Request{Form: form}, faults
 	}
-	var b struct {
-		component
-		Component *component       `json:"service_component"`
-		Network   *json.RawMessage `json:"scomponent_network_conf"`
-	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &b); err != nil {
-		return Request{Form: form}, Faults{{Rule: notJSON(err)}} // the schema has seen to all but extremes
-	}
-	c := &b.component
+	said := object
 	if form == Newer {
-		c = b.Component
+		said, _ = object["service_component"].(map[string]any)
 	}
-	r := Request{Form: form, Allocation: c.allocation()}
+	r := Request{Form: form}
+	if r.Allocation, ok = componentOf(said, form); !ok {
+		return r, Faults{{Path: form.at("/ports"), Rule: "has a number that is none"}}
+	}
 	if form == Newer {
-		_, r.networkSaid = object["scomponent_network_conf"]
-		if b.Network != nil {
-			var n network
-			if err := kjson.UnmarshalCaseSensitivePreserveInts(*b.Network, &n); err != nil {
-				return r, Faults{{Path: "/scomponent_network_conf", Rule: notJSON(err)}}
-			}
-			r.Network = n.network()
-		}
+		var n any
+		n, r.networkSaid = object["scomponent_network_conf"]
+		r.Network = networkOf(n)
 	}
 	return r, nil
 }
@@ -155,7 +144,7 @@ func formOf(object map[string]any) Form {
 // notJSON says what is wrong without what the text says.
 func notJSON(err error) string {
 	var syntax *json.SyntaxError
-	var typ *json.UnmarshalTypeError
+	var typ *json.UnmarshalTypeError // of a record; a body has none
 	switch {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("is not JSON, from byte %d on", syntax.Offset)
@@ -165,140 +154,95 @@ func notJSON(err error) string {
 	return "is not complete JSON"
 }
 
-// component is a component in any of the forms; the schema tells them apart.
-type component struct {
-	ID           string     `json:"id"`
-	Image        string     `json:"image"`
-	EnvVars      pairs      `json:"envVars"`
-	CLIArgs      pairs      `json:"cliArgs"`
-	Element      element    `json:"infrastructure_element"`
-	Ports        ports      `json:"ports"`
-	Kind         string     `json:"orchestration_type"`
-	Orchestrator string     `json:"llo_id"`
-	ExposePorts  *bool      `json:"exposePorts"`
-	IsJob        *bool      `json:"isJob"`
-	IsPrivate    *bool      `json:"isPrivate"`
-	Username     string     `json:"repoUsername"`
-	Password     secretText `json:"repoPassword"`
+// componentOf reads a component that fits its schema. ok is false for a number
+// that only the schema takes for one.
+func componentOf(said map[string]any, form Form) (a Allocation, ok bool) {
+	a = Allocation{
+		Component: ngsild.EntityID(text(said["id"])), Image: text(said["image"]),
+		EnvVars: pairList(said["envVars"]), CLIArgs: pairList(said["cliArgs"]),
+	}
+	if a.Ports, ok = portList(said["ports"]); !ok {
+		return a, false
+	}
+	if form != Newer {
+		a.Element = ngsild.EntityID(text(said["infrastructure_element"]))
+		return a, true
+	}
+	element, _ := said["infrastructure_element"].(map[string]any)
+	a.Element, a.Hostname = ngsild.EntityID(text(element["id"])), text(element["hostname"])
+	a.Kind, a.Orchestrator = text(said["orchestration_type"]), ngsild.EntityID(text(said["llo_id"]))
+	a.ExposePorts, a.IsJob, a.IsPrivate = flag(said["exposePorts"]), flag(said["isJob"]), flag(said["isPrivate"])
+	if a.IsPrivate != nil && *a.IsPrivate { // else they are of no use, and must not be kept
+		a.Username, a.Password = text(said["repoUsername"]), ngsild.Secret(text(said["repoPassword"]))
+	}
+	return a, true
 }
 
-// secretText is read as it is, unlike a Secret, which cannot be written.
-type secretText string
-
-func (c *component) allocation() Allocation {
-	a := Allocation{
-		Component: ngsild.EntityID(c.ID), Element: ngsild.EntityID(c.Element.ID), Hostname: c.Element.Hostname,
-		Orchestrator: ngsild.EntityID(c.Orchestrator), Kind: c.Kind, Image: c.Image,
-		EnvVars: c.EnvVars, CLIArgs: c.CLIArgs, Ports: c.Ports,
-		ExposePorts: c.ExposePorts, IsJob: c.IsJob, IsPrivate: c.IsPrivate,
-	}
-	if c.IsPrivate != nil && *c.IsPrivate { // else they are of no use, and must not be kept
-		a.Username, a.Password = c.Username, ngsild.Secret(c.Password)
-	}
-	return a
+func text(v any) string {
+	s, _ := v.(string)
+	return s
 }
 
-// pairs reads a map, in order of its keys, or a list of keys with values.
-type pairs []Pair
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (p *pairs) UnmarshalJSON(text []byte) error {
-	var list []struct {
-		Key   string `json:"key"`
-		Value scalar `json:"value"`
-	}
-	var byKey map[string]scalar
-	if text[0] == '[' {
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &list); err != nil {
-			return err
-		}
-	} else if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &byKey); err != nil {
-		return err
-	}
-	*p = nil
-	for _, item := range list {
-		*p = append(*p, Pair{Key: item.Key, Value: string(item.Value)})
-	}
-	for key, value := range byKey {
-		*p = append(*p, Pair{Key: key, Value: string(value)})
-	}
-	if byKey != nil {
-		slices.SortFunc(*p, func(a, b Pair) int { return cmp.Compare(a.Key, b.Key) })
+func flag(v any) *bool {
+	if b, ok := v.(bool); ok {
+		return &b
 	}
 	return nil
 }
 
 // scalar is a text, or a number or truth value as it was written; null is empty.
-type scalar string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *scalar) UnmarshalJSON(text []byte) error {
-	if text[0] == '"' {
-		return kjson.UnmarshalCaseSensitivePreserveInts(text, (*string)(s))
+func scalar(v any) string {
+	switch v := v.(type) {
+	case json.Number:
+		return v.String()
+	case bool:
+		return strconv.FormatBool(v)
 	}
-	if *s = scalar(text); *s == "null" {
-		*s = ""
-	}
-	return nil
+	return text(v)
 }
 
-// element is an id, or an object with one.
-type element struct{ ID, Hostname string }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (e *element) UnmarshalJSON(text []byte) error {
-	if text[0] == '"' {
-		return kjson.UnmarshalCaseSensitivePreserveInts(text, &e.ID)
-	}
-	var object struct {
-		ID       string `json:"id"`
-		Hostname string `json:"hostname"`
-	}
-	err := kjson.UnmarshalCaseSensitivePreserveInts(text, &object)
-	e.ID, e.Hostname = object.ID, object.Hostname
-	return err
-}
-
-// ports is a list, or one of them alone.
-type ports []Port
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (p *ports) UnmarshalJSON(text []byte) error {
-	if text[0] == '{' {
-		text = slices.Concat([]byte("["), text, []byte("]"))
-	}
-	var list []struct {
-		Number   json.Number `json:"number"` // 80.0 is a whole number too
-		Protocol string      `json:"protocol"`
-	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &list); err != nil {
-		return err
-	}
-	*p = nil
-	for _, item := range list {
-		n, err := item.Number.Float64()
-		if err != nil {
-			return err
+// pairList reads a map, in order of its keys, or a list of keys with values.
+func pairList(v any) []Pair {
+	var pairs []Pair
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			item, _ := item.(map[string]any)
+			pairs = append(pairs, Pair{Key: text(item["key"]), Value: scalar(item["value"])})
 		}
-		*p = append(*p, Port{Number: int32(n), Protocol: strings.ToUpper(item.Protocol)})
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			pairs = append(pairs, Pair{Key: key, Value: scalar(v[key])})
+		}
 	}
-	return nil
+	return pairs
 }
 
-// network is a Network as it is sent. The names are those of the wg tool.
-type network struct {
-	Address    string `json:"Address"`
-	DNS        string `json:"DNS"`
-	PublicKey  string `json:"PublicKey"`
-	Endpoint   string `json:"Endpoint"`
-	AllowedIPs string `json:"AllowedIPs"`
-	PrivateKey string `json:"PrivateKey"`
+// portList reads a list, or one of them alone.
+func portList(v any) (ports []Port, ok bool) {
+	list, _ := v.([]any)
+	if one, alone := v.(map[string]any); alone {
+		list = []any{one}
+	}
+	for _, item := range list {
+		item, _ := item.(map[string]any)
+		number, _ := item["number"].(json.Number)
+		n, err := number.Float64() // 80.0 is a whole number too
+		if err != nil {
+			return nil, false
+		}
+		ports = append(ports, Port{Number: int32(n), Protocol: strings.ToUpper(text(item["protocol"]))})
+	}
+	return ports, true
 }
 
-func (n *network) network() *Network {
-	if *n == (network{}) {
+// networkOf is nil where nothing is said.
+func networkOf(v any) *Network {
+	said, _ := v.(map[string]any)
+	n := Network{Address: text(said["Address"]), DNS: text(said["DNS"]), PublicKey: text(said["PublicKey"]), Endpoint: text(said["Endpoint"]),
+		AllowedIPs: text(said["AllowedIPs"]), PrivateKey: ngsild.Secret(text(said["PrivateKey"]))}
+	if n == (Network{}) {
 		return nil
 	}
-	return &Network{Address: n.Address, DNS: n.DNS, PublicKey: n.PublicKey, Endpoint: n.Endpoint,
-		AllowedIPs: n.AllowedIPs, PrivateKey: ngsild.Secret(n.PrivateKey)}
+	return &n
 }

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -286,5 +288,42 @@ func TestBody(t *testing.T) {
 	}
 	if strings.Contains(string(shown), string(r.Network.PrivateKey)) {
 		t.Errorf("the key is shown: %s", shown)
+	}
+}
+
+// What an id is, is said by the document; ValidID is a faster way to the same answer.
+func TestValidIDIsThePatternOfTheDocument(t *testing.T) {
+	t.Parallel()
+	s := allocation.OpenAPI().Components.Schemas["Id"].Value
+	pattern, random := regexp.MustCompile(s.Pattern), rand.New(rand.NewPCG(1, 2))
+	agree := func(id string) bool {
+		t.Helper()
+		want := uint64(len(id)) <= *s.MaxLength && pattern.MatchString(id)
+		if got := allocation.ValidID(id); got != want {
+			t.Errorf("%q: %v, want %v", id, got, want)
+		}
+		return want
+	}
+	for c := range 256 {
+		for _, form := range []string{"a%sb:x", "%sa:x", "a:x%sy", "a:%s", "%s"} {
+			agree(fmt.Sprintf(form, string([]byte{byte(c)})))
+		}
+	}
+	const letters = "ab0:+.-é<^\\\""
+	valid := 0
+	for range 20_000 {
+		id := make([]byte, random.IntN(12))
+		for i := range id {
+			id[i] = letters[random.IntN(len(letters))]
+		}
+		if agree(string(id)) {
+			valid++
+		}
+	}
+	for _, n := range []int{510, 511, 512, 513} {
+		agree("urn:" + strings.Repeat("x", n-4))
+	}
+	if valid < 100 {
+		t.Errorf("only %d of them were ids", valid)
 	}
 }

@@ -40,6 +40,16 @@ type newer struct {
 	Password     string `json:"repoPassword,omitempty"`
 }
 
+// network is a Network as it is sent. The names are those of the wg tool.
+type network struct {
+	Address    string `json:"Address"`
+	DNS        string `json:"DNS"`
+	PublicKey  string `json:"PublicKey"`
+	Endpoint   string `json:"Endpoint"`
+	AllowedIPs string `json:"AllowedIPs"`
+	PrivateKey string `json:"PrivateKey"`
+}
+
 func (a *Allocation) newer() newer {
 	said := func(b *bool) bool { return b != nil && *b }
 	n := newer{

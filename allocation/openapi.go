@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,14 +29,31 @@ var OpenAPI = sync.OnceValue(func() *openapi3.T {
 	return doc
 })
 
-var idPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(OpenAPI().Components.Schemas["Id"].Value.Pattern)
-})
-
-// ValidID says whether a text is the id of an entity, as the document wants it.
+// ValidID says whether a text is the id of an entity, as the document wants it:
+// this is its pattern, without the cost of one.
 func ValidID(text string) bool {
-	return uint64(len(text)) <= *OpenAPI().Components.Schemas["Id"].Value.MaxLength && idPattern().MatchString(text)
+	scheme, rest, ok := strings.Cut(text, ":")
+	if !ok || scheme == "" || rest == "" || len(text) > maxID() {
+		return false
+	}
+	for i := range len(scheme) {
+		if c := scheme[i]; !letterOrDigit(c) && (i == 0 || c != '+' && c != '.' && c != '-') {
+			return false
+		}
+	}
+	for i := range len(rest) {
+		if c := rest[i]; c <= ' ' || c == 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			return false
+		}
+	}
+	return true
 }
+
+func letterOrDigit(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+var maxID = sync.OnceValue(func() int { return int(*OpenAPI().Components.Schemas["Id"].Value.MaxLength) })
 
 // validate checks a body against a schema of the document.
 func validate(schema string, value map[string]any) Faults {

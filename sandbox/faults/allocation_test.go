@@ -386,7 +386,9 @@ func TestAllocationIsOrderedByItsEntity(t *testing.T) {
 	r.says(componentID("web"), "Running", "Overloaded")
 	r.patch(componentID("web"), object{"infrastructureElement": rel(k2)}) // who handles the service has chosen
 	r.await(onK8s, "web", "moves", hasHost("Alpha-k2"))
-	must(t, differ("element", r.want(200, "GET", componentPath("web"), nil).body["infrastructure_element"], k2))
+	eventually(t, "GET says so", func() error { // the object can be seen before its apply is answered
+		return differ("element", r.want(200, "GET", componentPath("web"), nil).body["infrastructure_element"], k2)
+	})
 	eventually(t, "it runs there", func() error { return differ("report", r.report(componentID("web")).Word, "Running") })
 	r.agent.kill()
 	r.start()
