@@ -1,0 +1,7 @@
+//go:build !linux
+
+package manual
+
+import "os/exec"
+
+func group(*exec.Cmd) {}
