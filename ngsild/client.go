@@ -145,6 +145,10 @@ func (c *Client) call(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, &transportError{doing: r.doing, cause: err, text: clean(mask(reason(err)))}
 	}
+	if sent := response.RawResponse.Request; sent != nil { // as the transport sent it
+		scheme, token, _ := strings.Cut(sent.Header.Get("Authorization"), " ")
+		mask = masking(c.secrets, r.secrets, []string{token, scheme})
+	}
 	if status := response.StatusCode(); status < 200 || status > 299 || status == http.StatusMultiStatus {
 		return answer{}, fmt.Errorf("%s: %w", r.doing, problemOf(status, response.Header(), response.Body(), mask))
 	}
