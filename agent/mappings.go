@@ -188,7 +188,7 @@ func writeWanted(folder string, result mapping.TestCase) error {
 
 // explain prints which mapping was chosen and why the others were not, and
 // every expression with its value, as YAML comments.
-func explain(x mapping.Explanation, credentials bool, w io.Writer) {
+func explain(x mapping.Explanation, w io.Writer) {
 	var b bytes.Buffer
 	for _, m := range x.Mappings {
 		chosen := " "
@@ -204,8 +204,6 @@ func explain(x mapping.Explanation, credentials bool, w io.Writer) {
 			value = "error: " + e.Problem
 		case value == "":
 			value = "(absent)"
-		case !credentials:
-			value = hideValue(e.Path, value)
 		}
 		fmt.Fprintf(&b, "# %s:%d:%d %s\n#   %s\n#   = %s\n", e.File, e.Line, e.Column, e.Path, strings.ReplaceAll(e.Expression, "\n", "\n#   "), value)
 	}

@@ -1,11 +1,8 @@
 package agent
 
 import (
-	"encoding/json"
 	"net/url"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -117,23 +114,6 @@ func maskAll(value any) any {
 		return nil
 	}
 	return masked
-}
-
-// hideValue masks what an expression gave, which is JSON, for the field at a path.
-func hideValue(path, text string) string {
-	var value any
-	if namesSecret(path[strings.LastIndexByte(path, '.')+1:]) || json.Unmarshal([]byte(text), &value) != nil {
-		return strconv.Quote(masked)
-	}
-	hidden := hidesSecrets(value)
-	if reflect.DeepEqual(hidden, value) {
-		return text
-	}
-	shown, err := json.Marshal(hidden)
-	if err != nil {
-		return strconv.Quote(masked)
-	}
-	return string(shown)
 }
 
 // hideText masks an argument such as --password=x, the user in an address, and a document that speaks of credentials.

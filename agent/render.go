@@ -22,8 +22,7 @@ func renderCommand() *cobra.Command {
 		Use: "render -f FILE [-f FILE]... [--id ENTITY] [--mapping PATH]... [--explain]", Args: cobra.NoArgs,
 		Short: "Print what would be applied for the placed ServiceComponents of some NGSI-LD entities",
 		Long: "Reads NGSI-LD entities in any form from files (- is the standard input) and prints the objects\n" +
-			"that would be applied as YAML documents sorted by entity id. What may be a credential is masked,\n" +
-			"unless --credentials is given.\n" +
+			"that would be applied, registry credentials included, as YAML documents sorted by entity id.\n" +
 			"Nothing is sent anywhere. Exit 1 when a component cannot be rendered; the others are printed.",
 		Example: "  hlo-agent render -f world.json\n  curl -s $CB/ngsi-ld/v1/entities?local=true | hlo-agent render -f - --id urn:ngsi-ld:Service:s:Component:c",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,18 +39,16 @@ func renderCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.namespace, "namespace", "default", "namespace of the objects")
 	cmd.Flags().StringSliceVar(&names, "mapping", nil, "file or folder with mappings, or the name of a shipped one, instead of those for the aerOS kinds")
 	cmd.Flags().BoolVar(&o.explain, "explain", false, "say which mapping was chosen and why, and what each expression gave")
-	cmd.Flags().BoolVar(&o.credentials, "credentials", false, "print credentials in clear, so that the output can be applied")
 	_ = cmd.MarkFlagRequired("file") // the flag exists
 	return cmd
 }
 
 type renderOptions struct {
-	files       []string
-	only        ngsild.EntityID
-	namespace   string
-	mappings    *mapping.Set
-	explain     bool
-	credentials bool
+	files     []string
+	only      ngsild.EntityID
+	namespace string
+	mappings  *mapping.Set
+	explain   bool
 }
 
 // render prints the objects of the components in files; see renderCommand.
@@ -113,7 +110,7 @@ func (o *renderOptions) renderOne(entities map[ngsild.EntityID]ngsild.Entity, id
 	})
 	out, why, err := o.mappings.Explain(in, o.namespace)
 	if o.explain {
-		explain(why, o.credentials, stdout)
+		explain(why, stdout)
 	}
 	for _, w := range out.Warnings {
 		fmt.Fprintf(stderr, "%s: warning: %s\n", id, w)
@@ -127,18 +124,14 @@ func (o *renderOptions) renderOne(entities map[ngsild.EntityID]ngsild.Entity, id
 		}
 		return false, nil
 	}
-	return true, printObjects(&c, out, o.credentials, stdout)
+	return true, printObjects(&c, out, stdout)
 }
 
-func printObjects(c *ngsild.Entity, out mapping.Rendered, credentials bool, w io.Writer) error {
+func printObjects(c *ngsild.Entity, out mapping.Rendered, w io.Writer) error {
 	p := pass{view: view{id: c.ID, record: record{entity: *c}}, objects: out}
 	for _, o := range out.Objects {
 		mark(o, &p, move{})
-		shown := any(o.Object)
-		if !credentials {
-			shown = hidesSecrets(o.Object)
-		}
-		text, err := yaml.Marshal(shown)
+		text, err := yaml.Marshal(o.Object)
 		if err != nil {
 			return fmt.Errorf("print %s: %w", o.GetName(), err)
 		}

