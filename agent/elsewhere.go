@@ -23,7 +23,7 @@ const removalAgain = 30 * time.Second
 // handsOver says whether a component on another domain's element is ours to
 // hand over: we handle its service, and the domain says where it is reached.
 func (r *reconciler) handsOver(in *mapping.Input) bool {
-	return r.neighbours != nil && !r.cfg.DryRun && in.Element != nil && publicURL(in.Domain) != "" && r.handles(in.Service)
+	return r.neighbours != nil && in.Element != nil && publicURL(in.Domain) != "" && r.handles(in.Service)
 }
 
 // publicURL is where a domain is reached, without a slash at the end; "" if it
@@ -62,6 +62,10 @@ func (r *reconciler) handOver(ctx context.Context, p *pass) error {
 		return r.letGo(ctx, p, p.live, false)
 	}
 	if p.order == none && equalFold(p.entity.Enum(attrStatus), statusFinished) {
+		if c, asked := r.neighbours.asked(p.id, domain); asked && arrivedThere(p, &c, p.live) {
+			r.dropAll(p, others)
+			return r.letGo(ctx, p, p.live, false)
+		}
 		return nil
 	}
 	var back, own []*llo.Live
@@ -125,6 +129,15 @@ func (r *reconciler) leaveOthers(ctx context.Context, p *pass, c *copied, others
 		p.takeBack = c.from
 	}
 	return nil
+}
+
+// arrivedThere says whether the entity was told that the component runs as c, or
+// ran to its end, and not as what was there before.
+func arrivedThere(p *pass, c *copied, own []*llo.Live) bool {
+	said := reported(&p.entity)
+	ours := slices.ContainsFunc(own, func(l *llo.Live) bool { return string(l.UID) == said.UID })
+	runs := said.Phase == mapping.Running || said.Phase == mapping.Succeeded
+	return c.done != "" && runs && !ours && said.UID != "" && said.UID != c.aside
 }
 
 // dropAll has domains end their copies of a component.
@@ -258,6 +271,27 @@ func (r *reconciler) removeElsewhere(ctx context.Context, p *pass) error {
 		}
 	}
 	return nil
+}
+
+// endElsewhere has other domains end their copies of a component that is Finished:
+// nowhere, or here.
+func (r *reconciler) endElsewhere(p *pass) {
+	if r.neighbours == nil || p.want != ended {
+		return
+	}
+	said := reported(&p.entity)
+	if firstLink(&p.entity, attrElement) == "" || slices.ContainsFunc(p.live, func(l *llo.Live) bool { return said.UID == string(l.UID) }) {
+		r.dropAll(p, r.neighbours.of(p.id, ""))
+	}
+}
+
+// missingElsewhere are the components that other domains have for us and that a
+// whole list lacked.
+func (r *reconciler) missingElsewhere(seen map[ngsild.EntityID]bool) []ngsild.EntityID {
+	if r.neighbours == nil {
+		return nil
+	}
+	return slices.DeleteFunc(r.neighbours.recalledAll(), func(id ngsild.EntityID) bool { return seen[id] || !r.tracker.suspect(id) })
 }
 
 // heldElsewhere is the number of other domains that may hold a component.

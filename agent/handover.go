@@ -23,9 +23,9 @@ const assertAgain = time.Hour
 const refusalAgain = 5 * time.Minute
 
 // neighbours are the other domains that run components for us, and what each
-// was asked for. It is memory: after a start everything is asked for again,
-// which changes nothing where it is there. Passes consult it and never wait.
-// Safe for concurrent use.
+// was asked for. Which domain was asked, for which element and since when is
+// recorded; after a start everything is asked for again, which changes nothing
+// where it is there. Passes consult it and never wait. Safe for concurrent use.
 type neighbours struct {
 	client *peer.Client
 	again  func(ngsild.EntityID) // has a component's pass run
@@ -40,6 +40,11 @@ type neighbours struct {
 	group  sync.WaitGroup
 	// left holds the element that a component came from and where it is known to be no more.
 	left map[ngsild.EntityID]string
+
+	saving  sync.Mutex // before mu; one record is written at a time
+	broker  handOverBroker
+	agent   string
+	records map[ngsild.EntityID]string // as the broker has them; nil: not read yet
 }
 
 // copied is a component in another domain, as far as we had a hand in it.
@@ -58,6 +63,7 @@ type copied struct {
 	err   error  // why it was not
 	told  bool   // err was written to the entity once
 	aside string // uid of the object that the entity reported on before it was asked for
+	kept  bool   // it was asked for, and is recorded until it is known to be gone
 }
 
 // goneThere in copied.done says that the domain has the component no more.
@@ -119,7 +125,7 @@ func (n *neighbours) ask(domain ngsild.EntityID, url string, a allocation.Alloca
 		c.from, c.since, c.aside = from, n.now(), reported
 	}
 	c.service, c.url, c.want, c.print, c.element = a.Service, url, &a, print, a.Element
-	c.done, c.err, c.told = "", nil, false
+	c.done, c.err, c.told, c.kept = "", nil, false, true
 	n.lane(domain).queue.Add(a.Component)
 	return *c
 }
@@ -154,6 +160,17 @@ func (n *neighbours) copyOf(component, domain ngsild.EntityID) *copied {
 		of[domain] = c
 	}
 	return c
+}
+
+// asked is a domain's copy of a component, if it was asked for one.
+func (n *neighbours) asked(component, domain ngsild.EntityID) (copied, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.copies[component][domain]
+	if c == nil || c.want == nil {
+		return copied{}, false
+	}
+	return *c, true
 }
 
 // of lists the copies of a component that may still be there, by domain, except one.
@@ -206,6 +223,13 @@ func (n *neighbours) hasLeft(component ngsild.EntityID, element string) bool {
 // call makes one request to a domain. It returns an error when it is to be
 // repeated.
 func (n *neighbours) call(ctx context.Context, component, domain ngsild.EntityID) error {
+	if err := n.record(ctx, component); err != nil {
+		n.log.Warn("will try again", "entity", component, "err", err)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.lane(domain).queue.AddAfter(component, recordAgain)
+		return nil
+	}
 	n.mu.Lock()
 	c := n.copies[component][domain]
 	if c == nil || c.done == c.print {
@@ -242,6 +266,9 @@ func (n *neighbours) finish(component, domain ngsild.EntityID, task copied, err 
 	switch {
 	case err == nil, errors.Is(err, errAbsentThere):
 		c.done, c.at, c.err, again = task.print, n.now(), err, nil
+		if c.want == nil {
+			n.lane(domain).queue.Add(component) // its record is to go
+		}
 	case errors.Is(err, peer.ErrBad):
 		c.err, again = err, nil // until other input comes, or a while has passed: its reason may be the domain's own
 		n.lane(domain).queue.AddAfter(component, refusalAgain)

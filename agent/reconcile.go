@@ -34,7 +34,7 @@ type reconciler struct {
 	together *together
 	overlays *overlays // nil: no overlay networks are set up
 
-	neighbours *neighbours // what we asked others for
+	neighbours *neighbours // what we asked others for; nil: nobody is asked (DRY_RUN)
 	queue      *queue
 	metrics    *metrics
 	log        *slog.Logger
@@ -238,6 +238,7 @@ func (r *reconciler) apply(ctx context.Context, p *pass) error {
 		}
 		return p.bear(r.letGo(ctx, p, p.live, false))
 	case ended, unplaced:
+		r.endElsewhere(p)
 		if p.leftOver() {
 			return p.bear(r.letGo(ctx, p, p.live, false))
 		}

@@ -19,6 +19,11 @@ import (
 func (r *reconciler) resync(ctx context.Context) error {
 	asked := r.now()
 	known, _ := r.clusters.ready()
+	if r.neighbours != nil {
+		if err := r.neighbours.recall(ctx, r.client, r.cfg.AgentID); err != nil {
+			return err
+		}
+	}
 	if err := r.resyncLinks(ctx, asked); err != nil {
 		return fmt.Errorf("list linked entities: %w", err)
 	}
@@ -80,10 +85,11 @@ func (r *reconciler) missing(seen, looked map[ngsild.EntityID]bool, asked time.T
 			absent = append(absent, id)
 		}
 	}
+	absent = append(absent, r.missingElsewhere(seen)...)
 	slices.Sort(absent)
 	absent = slices.Compact(absent)
 	for _, id := range absent {
-		if n := len(brokerOrigin(r.clusters.ByEntity(string(id)))); n > 0 {
+		if n := len(brokerOrigin(r.clusters.ByEntity(string(id)))) + r.heldElsewhere(id); n > 0 {
 			r.guard.expect(id, n)
 		}
 	}

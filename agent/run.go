@@ -107,7 +107,9 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s.neighbours = newNeighbours(peer.NewClient(peers), s.reconciler)
+	if !cfg.DryRun {
+		s.neighbours = newNeighbours(peer.NewClient(peers), s.reconciler)
+	}
 	if s.overlays, err = s.newOverlays(peers); err != nil {
 		return err
 	}
@@ -200,7 +202,9 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 	group.Go(func() error { return s.clusters.Run(inner) })
 	group.Go(func() error { return s.links.run(inner) })
 	group.Go(func() error { return s.together.run(inner) })
-	group.Go(func() error { return s.neighbours.run(inner) })
+	if s.neighbours != nil {
+		group.Go(func() error { return s.neighbours.run(inner) })
+	}
 	if s.overlays != nil {
 		group.Go(func() error { s.overlays.lane.run(inner); return nil })
 	}

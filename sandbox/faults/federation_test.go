@@ -13,31 +13,50 @@ import (
 	"github.com/hlo-agent/hlo-agent/sandbox/kube/kubetest"
 )
 
-// federation is two whole domains: Alpha, which handles the service, and Beta,
-// each with a broker, a namespace and an agent. Each broker asks the other one
-// for what it does not hold.
+// federation is whole domains: Alpha, which handles the service, Beta, and where
+// a test wants one more Gamma, each with a broker, a namespace and an agent. Each
+// broker asks the other ones for what it does not hold.
 type federation struct {
-	alpha, beta *rig
-	toBeta      *faults.Proxy // what Alpha asks of Beta
+	alpha, beta, gamma *rig
+	toBeta, toGamma    *faults.Proxy // what Alpha asks of them
 }
 
 func federate(t *testing.T, env map[string]string) *federation {
 	t.Helper()
+	return federateAll(t, env, "Beta")
+}
+
+// federateAll is federate with these other domains.
+func federateAll(t *testing.T, env map[string]string, others ...string) *federation {
+	t.Helper()
 	server := cluster.Server(t)
-	a, b := &brokerProcess{t: t, address: freeAddress(t)}, &brokerProcess{t: t, address: freeAddress(t)}
-	a.args, b.args = []string{"--peer", b.url()}, []string{"--peer", a.url()}
-	a.start()
-	b.start()
-	f := &federation{}
-	f.alpha = newRigAt(t, server, kubetest.Namespace(t, server), a, "Alpha", env)
-	f.beta = newRigAt(t, server, kubetest.Namespace(t, server), b, "Beta", env)
-	f.beta.env["API_AUTH"] = "off"
-	f.toBeta = f.alpha.proxy("http://"+f.beta.listen, nil)
-	far := domain("Beta", false)
-	far["publicUrl"] = prop(f.toBeta.URL())
-	b.create(far, lowLevel("Beta", "Kubernetes"), element(b1, "Kubernetes"))
-	a.create(world()...)
-	f.beta.start()
+	brokers := make([]*brokerProcess, len(others)+1)
+	for i := range brokers {
+		brokers[i] = &brokerProcess{t: t, address: freeAddress(t)}
+	}
+	for i, b := range brokers {
+		for j, peer := range brokers {
+			if i != j {
+				b.args = append(b.args, "--peer", peer.url())
+			}
+		}
+		b.start()
+	}
+	f := &federation{alpha: newRigAt(t, server, kubetest.Namespace(t, server), brokers[0], "Alpha", env)}
+	brokers[0].create(world()...)
+	for i, name := range others {
+		r := newRigAt(t, server, kubetest.Namespace(t, server), brokers[i+1], name, env)
+		r.env["API_AUTH"] = "off"
+		way := f.alpha.proxy("http://"+r.listen, nil)
+		far := domain(name, false)
+		far["publicUrl"] = prop(way.URL())
+		brokers[i+1].create(far, lowLevel(name, "Kubernetes"), element("urn:ngsi-ld:InfrastructureElement:"+name+":"+strings.ToLower(name[:1])+"1", "Kubernetes"))
+		if r.start(); name == "Beta" {
+			f.beta, f.toBeta = r, way
+		} else {
+			f.gamma, f.toGamma = r, way
+		}
+	}
 	f.alpha.start()
 	return f
 }
