@@ -64,6 +64,9 @@ func runCommand(getenv func(string) string) *cobra.Command {
 			if getenv("GOGC") == "" && getenv("GOMEMLIMIT") == "" {
 				giveHeapRoom()
 			}
+			if cfg.TenantsFile != "" {
+				return Outside{}.RunTenants(cmd.Context(), cfg, getenv, log)
+			}
 			return Run(cmd.Context(), cfg, log)
 		},
 	}
@@ -140,7 +143,7 @@ func notListening(getenv func(string) string) func(string) string {
 // connect is what the commands that talk to a broker begin with. They do not
 // listen, so NOTIFICATION_URL may be missing.
 func connect(cmd *cobra.Command, getenv func(string) string) (Config, *ngsild.Client, []ngsild.Subscription, error) {
-	cfg, err := LoadConfig(cmd.Context(), notListening(getenv))
+	cfg, err := loadOne(cmd.Context(), notListening(getenv))
 	if err != nil {
 		return cfg, nil, nil, fmt.Errorf("wrong settings:\n%w", err)
 	}

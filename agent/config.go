@@ -70,6 +70,8 @@ type Config struct {
 	LeaderElection bool   `env:"LEADER_ELECTION,default=false" help:"several copies may run: one is elected, by a Lease in NAMESPACE, and acts; the others hand on to it what comes"`
 	PodIP          string `env:"POD_IP" help:"where other copies reach the public face of this one; default: the host in LISTEN_ADDR, or the machine's name"`
 
+	TenantsFile string `env:"TENANTS_FILE" help:"file that names tenants of the broker, each with a namespace and rights of its own, all of which this agent serves; see docs/tenants.md"`
+
 	Clusters []string `env:"CLUSTERS" help:"files or folders that bind orchestrators and domains to clusters of their own, and the word secrets for labelled Secrets in NAMESPACE, with commas"`
 
 	Mappings []string `env:"MAPPINGS" help:"names of shipped mappings, and files or folders with others, with commas; default: those for the aerOS kinds"`
@@ -179,6 +181,7 @@ func (l lookuper) Lookup(key string) (string, bool) {
 }
 
 var (
+	tenantName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
 	labelValue = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
@@ -193,6 +196,9 @@ func (c *Config) Validate() error {
 		bad("CB_URL", "%v", err)
 	}
 	c.validateOutgoing(bad)
+	if c.TenantsFile != "" && c.Tenant != "" {
+		bad("NGSILD_TENANT", "is not set beside TENANTS_FILE, which names the tenants")
+	}
 	if c.NotificationURL == "" && !c.DryRun {
 		bad("NOTIFICATION_URL", "must be set: the address at which the broker reaches this agent, such as http://hlo-agent:8082/notify")
 	} else if u, err := url.Parse(c.NotificationURL); c.NotificationURL != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path == "" || u.RawQuery != "") {

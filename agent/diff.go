@@ -53,7 +53,7 @@ func diffSettings(cmd *cobra.Command, getenv func(string) string, offline bool) 
 		cfg, client, _, err := connect(cmd, getenv)
 		return cfg, client, err
 	}
-	cfg, err := LoadConfig(cmd.Context(), func(name string) string {
+	cfg, err := loadOne(cmd.Context(), func(name string) string {
 		return cmp.Or(getenv(name), map[string]string{
 			"NOTIFICATION_URL": "http://unused.invalid/notify", "CB_URL": "http://unused.invalid", "DOMAIN_ID": "*",
 		}[name])

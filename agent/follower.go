@@ -18,6 +18,9 @@ func (s *service) runFor(o Outside, kube *rest.Config) (err error) {
 	if s.lead.self, err = selfName(&s.cfg, s.rand); err != nil {
 		return err
 	}
+	if s.room != nil {
+		s.lead.self += s.room.tenant.prefix()
+	}
 	if o.Elect != nil {
 		s.lead.election = o.Elect(s.cfg.AgentID, s.lead.self)
 	} else if s.lead.election, err = newLease(&s.cfg, s.lead.self, kube, s.log); err != nil {

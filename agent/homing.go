@@ -201,7 +201,7 @@ func (h *homingInput) outside(ctx context.Context, getenv func(string) string) (
 	}
 	cfg := systems.Config{}
 	if getenv("CB_URL") != "" {
-		settings, err := LoadConfig(ctx, notListening(getenv))
+		settings, err := loadOne(ctx, notListening(getenv))
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ func (o *operator) flags(cmd *cobra.Command) {
 // settings are those of the agent, with what flags say instead.
 func (o *operator) settings(ctx context.Context) (Config, error) {
 	given := map[string]string{"NAMESPACE": o.namespace, "KUBECONFIG": o.kubeconfig}
-	cfg, err := LoadConfig(ctx, notListening(func(name string) string {
+	cfg, err := loadOne(ctx, notListening(func(name string) string {
 		if value := given[name]; value != "" {
 			return value
 		}

@@ -67,7 +67,7 @@ func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // opsHandler serves what only operators see. Where callers' certificates are
 // known, everything but the probes needs one.
-func opsHandler(gatherer prometheus.Gatherer, h *health, cfg *Config) http.Handler {
+func opsHandler(gatherer prometheus.Gatherer, ready http.Handler, cfg *Config) http.Handler {
 	mux := http.NewServeMux()
 	known := func(next http.Handler) http.Handler { return next }
 	if cfg.OpsClientCAFile != "" {
@@ -77,7 +77,7 @@ func opsHandler(gatherer prometheus.Gatherer, h *health, cfg *Config) http.Handl
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n")) // the prober went away
 	})
-	mux.Handle("GET /readyz", h)
+	mux.Handle("GET /readyz", ready)
 	if cfg.OpsDebug {
 		mux.Handle("POST /debug/free-memory", known(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			debug.FreeOSMemory() // so that a measurement sees what is kept, not what was garbage

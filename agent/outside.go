@@ -47,6 +47,7 @@ type Outside struct {
 	Face func(address string) (Face, error)
 
 	lead *lead // the fence before everything that is sent; nil: there is none
+	room *room // of a tenant's loop; nil: this is the only one
 }
 
 // Face is an opened listener on which nothing is answered yet.

@@ -29,6 +29,9 @@ func rbacCommand(getenv func(string) string) *cobra.Command {
 			"If CLUSTERS asks for Secrets, the right to list them in the default cluster is among them.",
 		Example: "  hlo-agent rbac | kubectl auth reconcile -f -\n  hlo-agent rbac --mapping kubernetes --mapping argocd --namespace edge --service-account edge/hlo-agent",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if getenv("TENANTS_FILE") != "" {
+				return printTenantRights(getenv, name, account, cmd.OutOrStdout())
+			}
 			loaded, err := loadRules(&Config{Mappings: mappings, Policies: policies, Namespace: namespace})
 			if err != nil {
 				return err

@@ -36,6 +36,7 @@ type service struct {
 	lead     *lead
 	relay    *relay // while this copy does not lead; nil: there are no others
 	hop      *hop
+	room     *room           // of a tenant; nil: there are none
 	gate     *gate           // before what others may ask
 	plans    *plans.Book     // nil: there is no plan API
 	consumer *kafka.Consumer // of allocation messages; nil: none are read
@@ -58,6 +59,9 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg)
 	h := newHealth()
+	if o.room != nil {
+		o.room.measure(reg)
+	}
 	o.lead = newLead(cfg.LeaderElection && !cfg.DryRun)
 	client, renewed, err := o.client(&cfg, m.broker)
 	if err != nil {
@@ -94,7 +98,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	defer public.Close()
 	defer ops.Close()
 
-	s := &service{health: h, lead: o.lead, hop: newHop(shown, o.Copies), gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
+	s := &service{room: o.room, health: h, lead: o.lead, hop: newHop(shown, o.Copies), gate: gate, ask: make(chan struct{}, 1), relook: make(chan struct{}, 1), texts: texts, worked: make(chan struct{})}
 	s.reconciler = &reconciler{cfg: cfg, client: client, systems: outside, metrics: m, log: log, now: o.Now, rand: o.Rand}
 	s.tracker, s.links, s.queue = newTracker(s.now), newLinks(client, loaded.followed, s.now), newQueue(m)
 	s.desk = newDesk()

@@ -228,7 +228,13 @@ func lastPart(id string) string { return id[strings.LastIndexByte(id, ':')+1:] }
 func (s *service) keeperConfig() ngsild.KeeperConfig {
 	return ngsild.KeeperConfig{
 		Client: s.client, Want: subscriptions(&s.cfg, s.rules().followed), Clock: s.now, Rand: s.rand, Log: s.log,
-		Secret: func(context.Context) (string, error) { return s.cfg.secret() },
+		Secret: func(context.Context) (string, error) {
+			secret, err := s.cfg.secret()
+			if s.room != nil {
+				secret = secretFor(s.room.tenant.name, secret)
+			}
+			return secret, err
+		},
 	}
 }
 

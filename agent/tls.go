@@ -87,6 +87,11 @@ func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, shown *certif
 		return c.secure(withDoorkeeper(f, allowed, most, func(reason string) { m.turned.WithLabelValues(name, reason).Inc() })), nil
 	}
 	shown = publicCertificates(cfg)
+	if o.room != nil { // behind listeners that are open already
+		_, err = shown.load()
+		public, ops = o.room.faces()
+		return public, ops, shown, nil, err
+	}
 	if public, err = open("LISTEN_ADDR", cfg.ListenAddr, cfg.ListenFrom, cfg.ListenConnections, "public", shown); err != nil {
 		return nil, nil, nil, nil, err
 	}

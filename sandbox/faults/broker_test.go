@@ -22,6 +22,7 @@ type brokerProcess struct {
 	address string
 	args    []string
 	process *process
+	tenant  string // that requests are for; "" is none
 }
 
 func startBroker(t *testing.T, args ...string) *brokerProcess {
@@ -62,6 +63,9 @@ func (b *brokerProcess) request(method, path string, body any) (int, []byte, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if b.tenant != "" {
+		req.Header.Set("NGSILD-Tenant", b.tenant)
 	}
 	// One connection each: the broker delays a client that keeps its connection
 	// while the receiver of a notification is slow.

@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func tenantsFile(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tenants.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const twoTenants = `
+apiVersion: hlo-agent.github.io/v1alpha1
+kind: Tenant
+metadata: {name: mill}
+spec:
+  namespace: mill-ns
+  settings: {DOMAIN_ID: Mill01, API_AUTH: oidc, OIDC_ISSUER: "https://keys", OIDC_AUDIENCE: mill}
+---
+apiVersion: hlo-agent.github.io/v1alpha1
+kind: Tenant
+metadata: {name: port}
+spec: {namespace: port-ns, kubeconfig: port.kubeconfig}
+`
+
+// Nothing that says who may do what comes to a tenant from the process's own settings.
+func TestTenantSettings(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"CB_URL": "http://broker:1026", "NOTIFICATION_URL": "http://agent:8082/notify", "CB_TOKEN": "t", "RESYNC_INTERVAL": "7m",
+		"NAMESPACE": "all", "KUBECONFIG": "/all", "AGENT_ID": "a1", "DOMAIN_ID": "X", "API_AUTH": "off", "API_CLIENTS": "c", "PLAN_TOKEN": "p", "OVERLAY_SECRET_FILE": "/o", "SHIM_URL": "http://shim",
+		"CLUSTERS": "secrets", "BOOTSTRAP_SERVERS": "k:1", "KAFKA_PASSWORD_FILE": "/k", "HLO_OAUTH_TOKEN_URL": "http://t", "OIDC_ISSUER": "https://all", "HOMING_SYSTEMS": "/s", "NOTIFICATION_SECRET": "s3cret"}
+	env["TENANTS_FILE"] = tenantsFile(t, twoTenants)
+	all, err := readTenants(env["TENANTS_FILE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string { return env[name] }
+	got := map[string]map[string]string{}
+	for _, tenant := range all {
+		got[tenant.name] = map[string]string{}
+		for name := range settingNames() {
+			if value := tenant.env(getenv)(name); value != "" {
+				got[tenant.name][name] = value
+			}
+		}
+	}
+	common := map[string]string{"CB_URL": "http://broker:1026", "CB_TOKEN": "t", "RESYNC_INTERVAL": "7m", "NOTIFICATION_SECRET": "s3cret"}
+	want := map[string]map[string]string{
+		"mill": {"NGSILD_TENANT": "mill", "NAMESPACE": "mill-ns", "KUBECONFIG": "/all", "AGENT_ID": "a1.mill", "NOTIFICATION_URL": "http://agent:8082/tenants/mill/notify",
+			"DOMAIN_ID": "Mill01", "API_AUTH": "oidc", "OIDC_ISSUER": "https://keys", "OIDC_AUDIENCE": "mill"},
+		"port": {"NGSILD_TENANT": "port", "NAMESPACE": "port-ns", "KUBECONFIG": filepath.Join(filepath.Dir(env["TENANTS_FILE"]), "port.kubeconfig"), "AGENT_ID": "a1.port",
+			"NOTIFICATION_URL": "http://agent:8082/tenants/port/notify"},
+	}
+	for name, value := range common {
+		want["mill"][name], want["port"][name] = value, value
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what the tenants are told (-want +got):\n%s", diff)
+	}
+	for _, name := range ofAllTenants {
+		if !slices.Contains(slices.Collect(settingNames()), name) {
+			t.Errorf("%s is no setting", name)
+		}
+	}
+	if a, b := secretFor("mill", "s3cret"), secretFor("port", "s3cret"); a == b || strings.Contains(a+b, "s3cret") || len(a) != 64 {
+		t.Errorf("the webhook secrets of two tenants are %s and %s", a, b)
+	}
+	one, err := oneTenant(func(name string) string { return map[string]string{"NGSILD_TENANT": "port"}[name] + env[name] })
+	if err != nil || one("NAMESPACE") != "port-ns" || one("TENANTS_FILE") != "" {
+		t.Errorf("a command for one tenant: %v", err)
+	}
+	if _, err := oneTenant(getenv); err == nil || err.Error() != "NGSILD_TENANT: must be one of the tenants in TENANTS_FILE (mill, port), to say which is meant" {
+		t.Errorf("a command for no tenant: %v", err)
+	}
+}
+
+func TestWrongTenants(t *testing.T) {
+	t.Parallel()
+	one := func(name, spec string) string {
+		return "apiVersion: hlo-agent.github.io/v1alpha1\nkind: Tenant\nmetadata: {name: " + name + "}\nspec: {" + spec + "}\n---\n"
+	}
+	for text, want := range map[string]string{
+		"":                             "it holds no tenant",
+		"apiVersion: v1\nkind: Tenant": "want apiVersion hlo-agent.github.io/v1alpha1 and kind Tenant",
+		one("mill.x", "namespace: a"):  `metadata.name "mill.x" is no tenant`,
+		one("../x", "namespace: a"):    `metadata.name "../x" is no tenant`,
+		one("a", "namespace: A"):       `tenant a: spec.namespace "A" is no namespace`,
+		one("a", "namespaces: a"):      "field namespaces not found",
+		one("a", "namespace: x, kubeconfig: k, serviceAccount: s"):                        "tenant a: spec.serviceAccount and spec.kubeconfig exclude each other",
+		one("a", "namespace: x, serviceAccount: other/s"):                                 `tenant a: spec.serviceAccount "other/s" is no name in x`,
+		one("a", "namespace: x, settings: {NAMESPACE: y}"):                                "tenant a: spec.settings: NAMESPACE is no setting of a tenant",
+		one("a", "namespace: x, settings: {LISTEN_ADDR: y}"):                              "tenant a: spec.settings: LISTEN_ADDR is no setting of a tenant",
+		one("a", "namespace: x, settings: {NO_SUCH: y}"):                                  "tenant a: spec.settings: NO_SUCH is no setting of a tenant",
+		one("a", "namespace: x") + one("a", "namespace: y"):                               "tenant a is there twice",
+		one("a", "namespace: x") + one("b", "namespace: x"):                               "tenants a and b have one namespace, x",
+		one("a", "namespace: x, kubeconfig: k") + one("b", "namespace: y, kubeconfig: k"): "tenants a and b have one kubeconfig",
+	} {
+		if _, err := readTenants(tenantsFile(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\ngot %v, want %q", text, err, want)
+		}
+	}
+}
+
+// Rights are printed by tenant, and none that reach others.
+func TestTenantRights(t *testing.T) {
+	t.Parallel()
+	file := tenantsFile(t, twoTenants)
+	getenv := func(name string) string {
+		return map[string]string{"TENANTS_FILE": file, "MAPPINGS": "aeros-k8s"}[name]
+	}
+	var out strings.Builder
+	if err := printTenantRights(getenv, "hlo-agent", "hlo/agent", &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"namespace: mill-ns", "- servicecomponentk8s", "name: hlo-agent-tenant\n  namespace: mill-ns", "- impersonate", "resourceNames:\n  - hlo-agent-tenant", "name: agent\n  namespace: hlo"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "Cluster") || strings.Contains(out.String(), "port-ns") {
+		t.Errorf("rights beyond the namespace are printed:\n%s", out.String())
+	}
+	wide := filepath.Join(t.TempDir(), "wide.yaml")
+	for namespace, want := range map[string]string{"*": "in the whole cluster", "port-ns": "in port-ns, which is not its namespace"} {
+		text := "apiVersion: hlo-agent.github.io/v1alpha1\nkind: Policy\nmetadata: {name: wide}\nspec:\n  allow:\n  - {group: apps, kinds: [StatefulSet], namespaces: [\"" + namespace + "\"]}\n"
+		if err := os.WriteFile(wide, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := printTenantRights(func(name string) string { return map[string]string{"POLICY": wide}[name] + getenv(name) }, "hlo-agent", "hlo/agent", &out)
+		if err == nil || !strings.Contains(err.Error(), "tenant mill: its mappings and policies ask for rights "+want) {
+			t.Errorf("%s: %v", namespace, err)
+		}
+	}
+}
