@@ -195,6 +195,9 @@ func (f *fenced) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// WrappedRoundTripper is for client-go, which closes connections that are not in use.
+func (f *fenced) WrappedRoundTripper() http.RoundTripper { return f.next }
+
 // nameAndAddress takes apart what a copy calls itself: a name, and the URL at which
 // others reach its public face.
 func nameAndAddress(self string) (name, address string) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,13 +21,15 @@ func rbacCommand(getenv func(string) string) *cobra.Command {
 	var mappings, policies []string
 	var namespace, name, account, cluster string
 	fromSecrets := slices.Contains(words(getenv("CLUSTERS")), clusterSecrets)
+	elects, _ := strconv.ParseBool(strings.TrimSpace(getenv("LEADER_ELECTION"))) // what is no boolean ends the agent, not this
 	cmd := &cobra.Command{
 		Use: "rbac [--mapping NAME|PATH]... [--policy PATH]...", Args: cobra.NoArgs,
 		Short: "Print the rights in the cluster that the allow list asks for, as Roles and ClusterRoles",
 		Long: "Prints what the agent must be allowed to do in the cluster, and no more: what the policy's allow list lets\n" +
 			"the mappings produce, in the namespaces in which it lets them. A ClusterRole is printed only for what may be\n" +
 			"in any namespace, or in none. With --service-account the bindings come with it. Nothing is sent anywhere.\n" +
-			"If CLUSTERS asks for Secrets, the right to list them in the default cluster is among them.",
+			"If CLUSTERS asks for Secrets, the right to list them in the default cluster is among them, and with\n" +
+			"LEADER_ELECTION that to keep the Lease of the election.",
 		Example: "  hlo-agent rbac | kubectl auth reconcile -f -\n  hlo-agent rbac --mapping kubernetes --mapping argocd --namespace edge --service-account edge/hlo-agent",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if getenv("TENANTS_FILE") != "" {
@@ -39,6 +42,9 @@ func rbacCommand(getenv func(string) string) *cobra.Command {
 			rights := rightsOf(loaded.policy.In(cluster))
 			if fromSecrets && cluster == defaultCluster {
 				rights.add(namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}})
+			}
+			if elects && cluster == defaultCluster {
+				rights.add(namespace, rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get", "create", "update"}})
 			}
 			return printRights(rights, name, account, cmd.OutOrStdout())
 		},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -195,7 +196,10 @@ func TestInstalled(t *testing.T) {
 	s.must(err)
 	s.helm(string(text), "install", release, chart, "--values", "-")
 	untouched()
-	agent := startPod(t, s.server.REST(), agentName, s.listen)
+	agent := startPod(t, s.server.REST(), agentName, freeAddress(t))
+	agent.says("hlo_agent_leader 1")
+	other := startPod(t, s.server.REST(), agentName, s.listen) // where notifications go
+	other.says("hlo_agent_leader 0")
 	prometheus := startPrometheus(t, agent.ops)
 	s.orchestrate()
 
@@ -237,9 +241,15 @@ func TestInstalled(t *testing.T) {
 	step("what the dashboard asks for is there", func(t *testing.T) {
 		prometheus.showsTheDashboard(t)
 	})
+	step("the other copy goes on", func(t *testing.T) {
+		agent.stop(syscall.SIGTERM)
+		other.says("hlo_agent_leader 1")
+		s.orderedAway("urn:ngsi-ld:Service:crane:Component:note")
+		other.wasAllowedAll()
+	})
 	step("an uninstall leaves the workloads", func(t *testing.T) {
 		before := len(s.list("llo.aeros-project.eu", "v1alpha1", "servicecomponentk8s"))
-		agent.stop(syscall.SIGTERM)
+		other.stop(syscall.SIGTERM)
 		s.helm("", "uninstall", release)
 		if after := len(s.list("llo.aeros-project.eu", "v1alpha1", "servicecomponentk8s")); after != before || after == 0 {
 			t.Errorf("%d resources after the uninstall, %d before", after, before)
@@ -318,8 +328,7 @@ func (s *site) changesAndDeletes() {
 	})
 	eventually(s.t, "an edit is put back", func() error { return differ("the image", image(), "registry.example.org/changed:2") })
 
-	s.patch(id, "serviceComponentStatus", `{"type": "Relationship", "object": "urn:ngsi-ld:ServiceComponentStatus:Removing"}`)
-	s.state(id, "Finished")
+	s.orderedAway(id)
 	if object() != nil {
 		s.t.Errorf("the resource of %s is there, and it is Finished", id)
 	}
@@ -352,24 +361,48 @@ func (s *site) busy(d time.Duration) {
 	}
 }
 
-// wasAllowedAll: the API server refused the agent nothing, and it follows every kind that there is.
-func (p *pod) wasAllowedAll() {
+// orderedAway orders a component away, and waits until that is done.
+func (s *site) orderedAway(id string) {
+	s.t.Helper()
+	s.patch(id, "serviceComponentStatus", `{"type": "Relationship", "object": "urn:ngsi-ld:ServiceComponentStatus:Removing"}`)
+	s.state(id, "Finished")
+}
+
+// says waits until the metrics hold a line.
+func (p *pod) says(line string) {
 	p.t.Helper()
+	eventually(p.t, line, func() error {
+		text, err := p.metrics()
+		if err == nil && !strings.Contains(text, "\n"+line+"\n") {
+			err = errors.New("it is not among the metrics")
+		}
+		return err
+	})
+}
+
+func (p *pod) metrics() (string, error) {
 	resp, err := http.Get("http://" + p.ops + "/metrics")
 	if err != nil {
-		p.t.Fatal(err)
+		return "", err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
+	return string(text), err
+}
+
+// wasAllowedAll: the API server refused the agent nothing, and it follows every kind that there is.
+func (p *pod) wasAllowedAll() {
+	p.t.Helper()
+	text, err := p.metrics()
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "hlo_agent_kubernetes_requests_total") && (strings.Contains(line, `code="403"`) || strings.Contains(line, `code="401"`)) {
 			p.t.Errorf("refused: %s", line)
 		}
 	}
-	if !strings.Contains(string(text), "\nhlo_agent_kubernetes_healthy 1\n") {
+	if !strings.Contains(text, "\nhlo_agent_kubernetes_healthy 1\n") {
 		p.t.Error("the agent does not follow every kind")
 	}
 }
@@ -397,6 +430,9 @@ func (s *site) rights() {
 		{"create", "llo.aeros-project.eu", "servicecomponentk8s", "workloads", true},
 		{"list", "", "secrets", "workloads", true},
 		{"watch", "argoproj.io", "applications", "argocd", true},
+		{"update", "coordination.k8s.io", "leases", "workloads", true},
+		{"list", "coordination.k8s.io", "leases", "workloads", false},
+		{"update", "coordination.k8s.io", "leases", namespace, false},
 		{"list", "", "secrets", namespace, false},
 		{"list", "", "secrets", "argocd", false},
 		{"list", "", "secrets", "", false},

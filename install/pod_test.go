@@ -53,6 +53,7 @@ func startPod(t *testing.T, admin *rest.Config, name, listen string) *pod {
 	env := v.environment(spec.Containers[0].Env)
 	// A process is on the machine's own network, and finds no token where a pod has it.
 	env["LISTEN_ADDR"], env["OPS_ADDR"] = listen, p.ops
+	env["POD_IP"], _, _ = strings.Cut(listen, ":")
 	env["KUBECONFIG"] = filepath.Join(folder, "kubeconfig")
 	writeTokenConfig(t, admin, client, spec.ServiceAccountName, env["KUBECONFIG"])
 

@@ -139,7 +139,7 @@ func TestRenderedRights(t *testing.T) {
 		t.Run(c.namespace+" "+strings.Join(c.mappings, ","), func(t *testing.T) {
 			t.Parallel()
 			values := map[string]any{"settings": map[string]any{"CB_URL": "http://orion-ld:1026", "NAMESPACE": c.namespace}}
-			settings := []string{"NAMESPACE=" + c.namespace}
+			settings := []string{"NAMESPACE=" + c.namespace, "LEADER_ELECTION=true"}
 			if c.mappings != nil {
 				values["mappings"] = map[string]any{"shipped": c.mappings}
 				settings = append(settings, "MAPPINGS="+strings.Join(c.mappings, ","))
