@@ -137,5 +137,11 @@ chaos: ## the processes of the sandbox killed at random while a workload runs; C
 	CHAOS_TIME=$(or $(CHAOS_TIME),3m) CHAOS_FIGURE=$(CURDIR)/bin/chaos.txt go test ./sandbox/faults -run '^TestChaos$$' -count=1 -timeout 0
 	@cat bin/chaos.txt
 
+leader: ## how long it takes until another copy acts, after a kill and after a stop; RUNS=3
+	@go run ./cmd/hlo-sandbox assets >/dev/null
+	@rm -f bin/leader.txt; mkdir -p bin
+	LEADER_FIGURE=$(CURDIR)/bin/leader.txt go test ./sandbox/faults -run '^TestLeaderChanges$$' -count=$(or $(RUNS),3) -timeout 0
+	@sort bin/leader.txt
+
 clean: ## remove what build made
 	rm -rf bin dist

@@ -35,6 +35,13 @@
 //	killed (kill_row_test.go)
 //	  TestKilledAnywhere                  object.go: Starting always means anew
 //	  TestRestartWritesNothing            llo/apply.go, report.go: written without comparing
+//	several copies (leader_test.go)
+//	  TestLeaderChanges                   queue.go: a stop works everything off; run.go: the Lease is not released
+//	  TestLeaderFrozen, TestLeaderCutOff  election.go: the fence is always open
+//	  TestLeaderStoppedAtAWrite           election.go: every stop is clean
+//	  TestFollowerHandsOn, …LetsGo        relay.go: nothing is sent; nobody is told that something is missing
+//	  TestFollowerForwards                front.go: the router answers
+//	  TestCopiesAtRest                    subscribe.go: a copy that follows keeps the subscriptions
 //	stopped (stop_row_test.go)
 //	  TestTerminated                      run.go: the queue is not waited for
 //	  TestTerminatedWhileAllHangs         run.go: the wait for the queue is not bounded

@@ -1,12 +1,17 @@
 package faults_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -19,10 +24,39 @@ import (
 
 // pair is two copies of one agent, each with a way of its own to the broker and to
 // the API server, so that it is seen which of them wrote what. Notifications go to
-// the second.
+// either of them in turn.
 type pair struct {
 	*rig
 	copies [2]*rig
+}
+
+// either is what a Service is in a cluster: it sends requests to the two addresses in
+// turn, and to the other one where nobody listens.
+type either struct {
+	to    [2]string
+	count atomic.Uint32
+}
+
+func (e *either) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return // the broker went away
+	}
+	turn := int(e.count.Add(1))
+	for i := range e.to {
+		again := req.Clone(req.Context())
+		again.URL.Scheme, again.URL.Host, again.RequestURI, again.Body = "http", e.to[(turn+i)%2], "", io.NopCloser(bytes.NewReader(body))
+		resp, err := http.DefaultTransport.RoundTrip(again)
+		if err != nil {
+			continue
+		}
+		defer resp.Body.Close()
+		maps.Copy(w.Header(), resp.Header)
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body) // the broker went away
+		return
+	}
+	w.WriteHeader(http.StatusBadGateway)
 }
 
 // How long it may take until another copy acts: after a crash, and after a stop.
@@ -36,7 +70,9 @@ func newPair(t *testing.T, env map[string]string) *pair {
 	first := newRig(t, env)
 	second := *first
 	second.listen, second.ops = freeAddress(t), freeAddress(t)
-	first.env["LEADER_ELECTION"], first.env["NOTIFICATION_URL"] = "true", "http://"+second.listen+"/notify"
+	service := httptest.NewServer(&either{to: [2]string{first.listen, second.listen}})
+	t.Cleanup(service.Close)
+	first.env["LEADER_ELECTION"], first.env["NOTIFICATION_URL"] = "true", service.URL+"/notify"
 	second.toBroker = second.proxy(first.brokerProcess.url(), nil)
 	second.reach(cluster.Server(t))
 	second.env = maps.Clone(first.env)
@@ -81,9 +117,15 @@ func (p *pair) leader() int {
 // begin starts both, the first as the leader, in a world with components that run.
 func (p *pair) begin(entities ...object) {
 	p.t.Helper()
-	p.ready(entities...)
+	p.create(world()...)
+	p.start()
 	p.copies[1].launch()
 	p.following(1)
+	p.orchestrate()
+	p.create(entities...)
+	for _, e := range entities {
+		p.says(e["id"].(string), "Running", "")
+	}
 }
 
 // following waits until a copy is ready and says that another one leads.
@@ -204,7 +246,14 @@ func TestLeaderChanges(t *testing.T) {
 			took := p.handed(0, began)
 			pass(t, 500*time.Millisecond)
 			last := end()
-			t.Logf("%s: %v until the other copy's first write", name, took.Round(time.Millisecond))
+			figure := fmt.Sprintf("leader %s: the other copy wrote first after %v, of %v", name, took.Round(time.Millisecond), change.within)
+			t.Log(figure)
+			if file := os.Getenv("LEADER_FIGURE"); file != "" {
+				f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+				must(t, err)
+				_, err = fmt.Fprintln(f, figure)
+				must(t, errors.Join(err, f.Close()))
+			}
 			if took > change.within {
 				t.Errorf("the other copy acted %v after this one was %s, want %v", took, name, change.within)
 			}
@@ -223,6 +272,9 @@ func TestLeaderChanges(t *testing.T) {
 func TestFollowerHandsOn(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, nil)
+	for _, c := range p.copies {
+		c.env["NOTIFICATION_URL"] = "http://" + p.copies[1].listen + "/notify"
+	}
 	p.begin(component("web", nil))
 	resyncs := p.count("resyncs_total")
 	p.patch(componentID("web"), object{"containerImage": prop(image(2))})
@@ -268,5 +320,139 @@ func TestLeaderCutOff(t *testing.T) {
 	must(t, err)
 	if holder, _ := at(lease.Object, "spec", "holderIdentity").(string); !strings.Contains(holder, p.copies[1].listen) {
 		t.Errorf("the Lease is held by %q", holder)
+	}
+}
+
+// A leader that stands still for longer than its Lease lasts, as a machine that
+// sleeps does, writes nothing when it goes on, though it has much to do.
+func TestLeaderFrozen(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, nil)
+	names, entities := components(20)
+	p.begin(entities...)
+	end := p.flow(names)
+	pass(t, 500*time.Millisecond)
+	began := time.Now()
+	p.agent.signal(syscall.SIGSTOP)
+	eventually(t, "the other copy acts", func() error {
+		if len(p.copies[1].writes()) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	p.agent.signal(syscall.SIGCONT)
+	if code, err := p.agent.ended(patience); err != nil || code != 1 {
+		t.Errorf("exit %d, %v", code, err)
+	}
+	last := end()
+	for _, c := range names {
+		p.await(onK8s, c, "the last image", hasImage(last[c]))
+	}
+	if took := p.handed(0, began); took > afterKill {
+		t.Errorf("the other copy acted after %v", took)
+	}
+}
+
+// What a copy could not hand on is listed by the leader as soon as it can be told.
+func TestFollowerLetsGo(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, nil)
+	for _, c := range p.copies {
+		c.env["NOTIFICATION_URL"] = "http://" + p.copies[1].listen + "/notify"
+	}
+	p.begin(component("web", nil))
+	p.agent.signal(syscall.SIGSTOP) // for less than the Lease lasts
+	p.patch(componentID("web"), object{"containerImage": prop(image(2))})
+	eventually(t, "it is let go", func() error {
+		if n, err := p.copies[1].metric("notifications_total", `result="let_go"`); err != nil || n == 0 {
+			return fmt.Errorf("let go: %v %v", n, err)
+		}
+		return nil
+	})
+	p.agent.signal(syscall.SIGCONT)
+	p.await(onK8s, "web", "the new image", hasImage(2))
+	if n := p.leader(); n != 0 {
+		t.Errorf("copy %d leads", n)
+	}
+}
+
+// A leader that is stopped while a write of its is not answered lets its Lease run
+// out: what it has sent may yet arrive, and must not come after what the next sends.
+func TestLeaderStoppedAtAWrite(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, nil)
+	p.begin(component("web", nil))
+	p.toKube.Inject(faults.Fault{Match: and(method(http.MethodPatch), about(objectName("web"))), Do: faults.Hang})
+	p.patch(componentID("web"), object{"containerImage": prop(image(2))})
+	eventually(t, "the write is under way", func() error {
+		if len(p.toKube.Seen(and(method(http.MethodPatch), containing(image(2))))) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	began := time.Now()
+	p.agent.signal(syscall.SIGTERM)
+	if code, err := p.agent.ended(stopTime); err != nil || code != 0 {
+		t.Errorf("exit %d, %v", code, err)
+	}
+	p.await(onK8s, "web", "the new image", hasImage(2))
+	if took := p.handed(0, began); took < 3*time.Second || took > afterKill {
+		t.Errorf("the other copy wrote after %v", took)
+	}
+}
+
+// At rest the leader renews its Lease, and nothing else is written by either copy.
+func TestCopiesAtRest(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, map[string]string{"RESYNC_INTERVAL": "1s", "SUBSCRIPTION_CHECK_INTERVAL": "1s"})
+	_, entities := components(5)
+	p.begin(entities...)
+	pass(t, 2*time.Second) // the services are settled
+	before := len(p.writes())
+	renewals := func(r *rig) int {
+		return len(r.toKube.Seen(and(method(http.MethodPut), about("/leases/hlo-agent-"+p.id))))
+	}
+	leader, follower := renewals(p.copies[0]), renewals(p.copies[1])
+	pass(t, 4*time.Second)
+	if n := len(p.writes()) - before; n != 0 {
+		t.Errorf("the leader wrote %d times", n)
+	}
+	if wrote := p.copies[1].writes(); len(wrote) != 0 {
+		t.Errorf("the copy that follows wrote %v", wrote)
+	}
+	if n := renewals(p.copies[0]) - leader; n < 4 || n > 9 {
+		t.Errorf("%d renewals in 4 s, want one each half second", n)
+	}
+	if n := renewals(p.copies[1]); n != follower || n > 1 {
+		t.Errorf("the copy that follows wrote the Lease %d times", n)
+	}
+}
+
+// Other domains may call any copy. While nobody leads they are told to come again,
+// and a request that was forwarded once is not forwarded twice.
+func TestFollowerForwards(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, map[string]string{"API_AUTH": "off"})
+	p.begin()
+	follower := p.copies[1]
+	follower.want(http.StatusOK, http.MethodPost, url.PathEscape(service), flat("lent", 1))
+	p.exists("lent")
+	if wrote := follower.writes(); len(wrote) != 0 {
+		t.Errorf("the copy that follows wrote %v", wrote)
+	}
+	follower.want(http.StatusNotFound, http.MethodGet, url.PathEscape(service)+"/service_components/"+url.PathEscape(componentID("none")), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+follower.listen+"/hlo_al/openapi.json", nil)
+	must(t, err)
+	req.Header.Set("X-Hlo-Agent-Hop", "somebody")
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	must(t, resp.Body.Close())
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("what a copy forwarded is answered %s by one that does not lead", resp.Status)
+	}
+	p.agent.kill()
+	no := follower.problem(http.StatusServiceUnavailable, "no-leader", http.MethodPost, url.PathEscape(service), flat("later", 1))
+	if after := no.header.Get("Retry-After"); after != "1" {
+		t.Errorf("Retry-After is %q", after)
 	}
 }
