@@ -177,13 +177,18 @@ func (r *reconciler) deleteAllocation(w http.ResponseWriter, req *http.Request) 
 
 func (r *reconciler) deleteOverlay(w http.ResponseWriter, req *http.Request) {
 	service, _, ok := pathIDs(w, req)
-	switch {
-	case !ok:
-	case r.overlays != nil && r.overlays.takeDown(service):
-		accepted(w, http.StatusOK, "Service overlay network is being removed")
-	default:
-		refused(http.StatusNotFound, "no-overlay", "The service has no overlay network here", "").write(w)
+	if !ok {
+		return
 	}
+	err := error(refused(http.StatusNotFound, "no-overlay", "The service has no overlay network here", ""))
+	if r.overlays != nil {
+		err = r.overlays.takeDown(req.Context(), service)
+	}
+	if err != nil {
+		r.refuse(w, service, err)
+		return
+	}
+	accepted(w, http.StatusOK, "Service overlay network is being removed")
 }
 
 // refuse answers that something was not carried out, and why.

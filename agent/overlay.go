@@ -41,9 +41,11 @@ type overlays struct {
 
 	mu    sync.Mutex
 	given map[ngsild.EntityID]netip.Addr // by component, until the entity says so
-	down  map[ngsild.EntityID]bool       // services whose network was ordered away
+	down  map[ngsild.EntityID]*removal   // services whose network was ordered away
 	errs  map[ngsild.EntityID]string     // why a service's network is not as it should be
 	log   *slog.Logger
+
+	recalled bool // down is known
 }
 
 // newOverlays is nil where the settings name no secret: then no overlay
@@ -61,7 +63,7 @@ func (r *reconciler) newOverlays(transport http.RoundTripper) (*overlays, error)
 		return nil, fmt.Errorf("OVERLAY_SECRET_FILE: %s must hold at least %d characters", r.cfg.OverlaySecretFile, overlay.SecretMin)
 	}
 	o := &overlays{reconciler: r, shim: overlay.NewShim(r.cfg.ShimURL, &http.Client{Transport: transport, Timeout: peerTimeout}),
-		secret: []byte(secret), log: r.log, given: map[ngsild.EntityID]netip.Addr{}, down: map[ngsild.EntityID]bool{}, errs: map[ngsild.EntityID]string{}}
+		secret: []byte(secret), log: r.log, given: map[ngsild.EntityID]netip.Addr{}, down: map[ngsild.EntityID]*removal{}, errs: map[ngsild.EntityID]string{}}
 	o.lane = newLane(r.now, o.tend, func(ngsild.EntityID) {})
 	return o, nil
 }
@@ -100,7 +102,7 @@ func (o *overlays) members(service ngsild.EntityID) membership {
 			m.address[c.ID] = given
 		}
 		placed := firstLink(&c, attrElement) != ""
-		if !o.down[service] && !equalFold(c.Enum(attrStatus), statusFinished) && (placed || bears) {
+		if o.down[service] == nil && !equalFold(c.Enum(attrStatus), statusFinished) && (placed || bears) {
 			m.wanted = append(m.wanted, c.ID)
 		}
 	}
@@ -116,33 +118,21 @@ func (o *overlays) look(service *ngsild.Entity) {
 	if (on || len(m.bears) > 0) && !m.settled() && o.handles(service) {
 		o.lane.queue.AddAfter(service.ID, serviceDelay) // its other components may be coming
 	}
-	if equalFold(service.Enum(attrAction), "DEPLOYING") {
-		o.mu.Lock()
-		delete(o.down, service.ID)
-		o.mu.Unlock()
-	}
-}
-
-// takeDown orders a service's network away, and says whether there is one.
-func (o *overlays) takeDown(service ngsild.EntityID) bool {
-	if len(o.members(service).bears) == 0 {
-		return false
-	}
-	o.mu.Lock()
-	o.down[service] = true
-	o.mu.Unlock()
-	o.lane.queue.Add(service)
-	return true
+	o.lookDown(service)
 }
 
 // tend brings the server, and then the components' entities, to what the
 // membership shall be. It may be repeated, and stopped anywhere.
 func (o *overlays) tend(ctx context.Context, service ngsild.EntityID) error {
+	err := o.lift(ctx, service)
 	m := o.members(service)
-	if m.settled() {
+	switch {
+	case err != nil:
+	case m.settled():
 		return nil
+	default:
+		err = o.arrange(ctx, service, &m)
 	}
-	err := o.arrange(ctx, service, &m)
 	o.mu.Lock()
 	before := o.errs[service]
 	delete(o.errs, service)
@@ -304,7 +294,7 @@ func (r *reconciler) network(ctx context.Context, p *pass) (*allocation.Network,
 	text, _ := p.entity.Text(attrAddress)
 	address, ok := overlay.ParseAddress(text)
 	o.mu.Lock()
-	down, why := o.down[service.ID], o.errs[service.ID]
+	down, why := o.down[service.ID] != nil, o.errs[service.ID]
 	o.mu.Unlock()
 	switch {
 	case down:

@@ -24,8 +24,16 @@ func (r *reconciler) resync(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.overlays != nil {
+		if err := r.overlays.recall(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.resyncLinks(ctx, asked); err != nil {
 		return fmt.Errorf("list linked entities: %w", err)
+	}
+	if r.overlays != nil {
+		r.overlays.sweep()
 	}
 	seen := map[ngsild.EntityID]bool{}
 	_, err := r.client.List(ctx, ngsild.Query{Types: []string{typeComponent}, Local: true}, func(page []ngsild.Entity) error {

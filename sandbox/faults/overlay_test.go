@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,8 +13,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hlo-agent/hlo-agent/sandbox/faults"
 )
 
 // shim answers as the recorded one: subnets are a number in memory, which
@@ -100,6 +104,13 @@ func (s *shim) set(change func()) {
 	change()
 }
 
+func overlaySecret(t *testing.T) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "overlay")
+	must(t, os.WriteFile(file, []byte(strings.Repeat("overlay-secret-", 4)), 0o600))
+	return file
+}
+
 // networkOf waits until a component's resource has its place in the network.
 func networkOf(o *objects, name string) map[string]string {
 	o.t.Helper()
@@ -121,9 +132,7 @@ func networkOf(o *objects, name string) map[string]string {
 func TestOverlayNetwork(t *testing.T) {
 	t.Parallel()
 	s := startShim(t)
-	secret := filepath.Join(t.TempDir(), "overlay")
-	must(t, os.WriteFile(secret, []byte(strings.Repeat("overlay-secret-", 4)), 0o600))
-	f := federate(t, map[string]string{"SHIM_URL": s.URL, "OVERLAY_SECRET_FILE": secret})
+	f := federate(t, map[string]string{"SHIM_URL": s.URL, "OVERLAY_SECRET_FILE": overlaySecret(t)})
 	f.alpha.orchestrate()
 	f.beta.orchestrate()
 	const public = "1T4Xd+Hr4dkY6irKTHTd2xgoZGc5lWMDBsxgmNlUdWA="
@@ -207,6 +216,88 @@ func TestOverlayNetwork(t *testing.T) {
 	if p := s.peers(second); len(p) != 2 {
 		t.Errorf("the other service's network is %v", p)
 	}
+}
+
+// networked gives the service an overlay network, with a new component in it.
+func (r *rig) networked(name string) {
+	r.t.Helper()
+	r.patch("urn:ngsi-ld:Domain:Alpha", object{"publicKey": prop("1T4Xd+Hr4dkY6irKTHTd2xgoZGc5lWMDBsxgmNlUdWA="), "publicUrl": prop("https://alpha.example.org")})
+	r.patch(service, object{"hasOverlay": prop(true)})
+	r.create(component(name, nil))
+	networkOf(r.objects, name)
+	eventually(r.t, "its entity bears its address", func() error { return r.bears(name, true) })
+}
+
+// without waits until a component is in no network.
+func (r *rig) without(name string) {
+	r.t.Helper()
+	r.await(onK8s, name, "has no network", func(u *unstructured.Unstructured) error {
+		if n, there, _ := unstructured.NestedMap(u.Object, "spec", "networkOverlay"); there {
+			return fmt.Errorf("it has %v", len(n))
+		}
+		return nil
+	})
+	eventually(r.t, "its entity bears no address", func() error { return r.bears(name, false) })
+}
+
+func (r *rig) bears(name string, want bool) error {
+	return differ("bears an address", r.entity(componentID(name))["overlayNetworkIP"] != nil, want)
+}
+
+// A network that is ordered away while its components stay goes, also when the
+// agent dies right after it has answered; it stays away over restarts, and comes
+// again when the service is ordered anew.
+func TestOverlayIsOrderedAway(t *testing.T) {
+	t.Parallel()
+	s := startShim(t)
+	r := openRig(t, map[string]string{"SHIM_URL": s.URL, "OVERLAY_SECRET_FILE": overlaySecret(t)})
+	r.create(world()...)
+	r.start()
+	r.orchestrate()
+	const network = service + "/overlay"
+	r.problem(404, "no-overlay", "DELETE", network, nil)
+	r.networked("web")
+	r.says(componentID("web"), "Running", "")
+	uid := r.exists("web").GetUID()
+	down := func(want int) func() error {
+		return func() error { return differ("peers at the server", len(s.peers(service)), want) }
+	}
+	must(t, down(2)())
+
+	// The broker does not hold the order: it was not given.
+	remove := r.toBroker.Inject(faults.Fault{Match: func(e faults.Exchange) bool { return e.Method == http.MethodPost }, Do: faults.Answer(503, nil, "")})
+	r.problem(503, "unavailable", "DELETE", network, nil)
+	remove()
+	must(t, down(2)())
+
+	s.set(func() { s.down = true }) // so that nothing comes of it before the kill
+	r.want(200, "DELETE", network, nil)
+	r.want(200, "DELETE", network+"/", nil)
+	r.agent.kill()
+	s.set(func() { s.down = false })
+	r.start()
+	eventually(t, "the server has forgotten it", down(0))
+	r.without("web")
+	r.problem(404, "no-overlay", "DELETE", network, nil)
+
+	r.agent.kill()
+	r.start()
+	r.create(component("late", nil))
+	r.says(componentID("late"), "Running", "")
+	r.rest(time.Second)
+	r.without("web")
+	r.without("late")
+	must(t, down(0)())
+	must(t, differ("the object", r.exists("web").GetUID(), uid))
+
+	r.patch(service, object{"actionType": prop("DEPLOYING")})
+	networkOf(r.objects, "web")
+	networkOf(r.objects, "late")
+	eventually(t, "the server knows both", down(3))
+	eventually(t, "nothing of the order is left", func() error {
+		var left []object
+		return errors.Join(json.Unmarshal(r.do(http.MethodGet, "/ngsi-ld/v1/entities?type=OverlayRemoval&local=true", nil), &left), differ("records", len(left), 0))
+	})
 }
 
 func get(t *testing.T, url string) string {
