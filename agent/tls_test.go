@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -175,5 +176,73 @@ func TestPublicFaceSpeaksTLS(t *testing.T) {
 	}
 	if _, server, err := ask("/notify", nil, ""); server != "third" || err != nil {
 		t.Errorf("after the renewal %q is shown, %v", server, err)
+	}
+}
+
+// The listener of operators speaks TLS; probes need no certificate, everything else a
+// known one. A public face that requires certificates talks to nobody without.
+func TestEveryListenerKnowsCertificates(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	servers, clients, strangers := newAuthority(t), newAuthority(t), newAuthority(t)
+	servers.write(t, "agent", file("cert"), file("key"))
+	writePEM(t, file("roots"), "CERTIFICATE", clients.cert.Raw)
+	cfg := Config{ListenAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", ListenConnections: 100,
+		TLSCertFile: file("cert"), TLSKeyFile: file("key"), TLSClientCAFile: file("roots"), TLSClientRequired: true,
+		OpsCertFile: file("cert"), OpsKeyFile: file("key"), OpsClientCAFile: file("roots")}
+	registry := prometheus.NewRegistry()
+	public, ops, _, renewed, err := Outside{}.orReal().faces(&cfg, newMetrics(registry))
+	if err != nil || len(renewed) != 2 {
+		t.Fatal(len(renewed), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	h := newHealth()
+	h.update(func(h *health) { h.listening = true })
+	go func() {
+		ended <- public.Serve(ctx, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	}()
+	go func() { ended <- ops.Serve(ctx, opsHandler(registry, h, &cfg)) }()
+	defer func() {
+		cancel()
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct {
+		at   Face
+		path string
+		of   *authority
+		want int // 0: no answer
+	}{
+		{public, "/notify", nil, 0},
+		{public, "/notify", strangers, 0},
+		{public, "/notify", clients, http.StatusTeapot},
+		{ops, "/healthz", nil, http.StatusOK},
+		{ops, "/readyz", nil, http.StatusOK},
+		{ops, "/metrics", nil, http.StatusUnauthorized},
+		{ops, "/metrics", strangers, 0},
+		{ops, "/metrics", clients, http.StatusOK},
+	} {
+		roots := x509.NewCertPool()
+		roots.AddCert(servers.cert)
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+		if c.of != nil {
+			der, _, key := c.of.sign(t, "caller")
+			// Shown even where the server says that it knows no such authority.
+			mine := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+			transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &mine, nil }
+		}
+		code := 0
+		resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("https://" + c.at.(tcpFace).Addr().String() + c.path)
+		if err == nil {
+			code = resp.StatusCode
+			_ = resp.Body.Close()
+		}
+		transport.CloseIdleConnections()
+		if code != c.want {
+			t.Errorf("%s: %d (%v), want %d", c.path, code, err, c.want)
+		}
 	}
 }

@@ -28,7 +28,7 @@ func etcdArgs() []string {
 func offAdmission() []string {
 	return []string{
 		"DefaultIngressClass", "DefaultStorageClass", "DefaultTolerationSeconds", "LimitRanger",
-		"PersistentVolumeClaimResize", "PodSecurity", "Priority", "ResourceQuota", "RuntimeClass",
+		"PersistentVolumeClaimResize", "Priority", "ResourceQuota", "RuntimeClass",
 		"ServiceAccount", "StorageObjectInUseProtection", "TaintNodesByCondition",
 	}
 }
