@@ -20,6 +20,7 @@ import (
 
 	"github.com/hlo-agent/hlo-agent/sandbox/broker"
 	"github.com/hlo-agent/hlo-agent/sandbox/kube"
+	"github.com/hlo-agent/hlo-agent/sandbox/node"
 	"github.com/hlo-agent/hlo-agent/sandbox/orchestrator"
 )
 
@@ -36,7 +37,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(upCommand(log), assetsCommand(log), brokerCommand(log), kubeCommand(log), orchestratorCommand(log), benchCommand(log))
+	root.AddCommand(upCommand(log), assetsCommand(log), brokerCommand(log), kubeCommand(log), orchestratorCommand(log), nodeCommand(log), benchCommand(log))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hlo-sandbox:", err)
 		return 1
@@ -135,6 +136,37 @@ func orchestratorCommand(log *slog.Logger) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "kubeconfig", "", "kubeconfig of the cluster")
+	_ = cmd.MarkFlagRequired("kubeconfig") // the flag exists
+	return cmd
+}
+
+func nodeCommand(log *slog.Logger) *cobra.Command {
+	var file string
+	cfg := node.Config{Log: log}
+	cmd := &cobra.Command{
+		Use: "node --kubeconfig FILE [DEPLOYMENT]", Short: "Run the agent of a Deployment as a process, since no kubelet is here", Args: cobra.MaximumNArgs(1),
+		Long: "Runs hlo-agent as a Deployment wants it until stopped: with its environment, its volumes as folders, and a token\n" +
+			"of its ServiceAccount, so with its rights and no others. Changes of the Deployment and of what it mounts are\n" +
+			"followed. The image counts for nothing: the program beside this one is run. One process stands for all copies.",
+		Example: "  hlo-sandbox node --kubeconfig /tmp/sandbox.kubeconfig --namespace hlo-agent hlo-agent",
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if cfg.REST, err = clientcmd.BuildConfigFromFlags("", file); err != nil {
+				return fmt.Errorf("read kubeconfig: %w", err)
+			}
+			if cfg.Program, err = agentBinary(); err != nil {
+				return err
+			}
+			cfg.Output, cfg.Name = cmd.OutOrStdout(), "hlo-agent"
+			if len(args) > 0 {
+				cfg.Name = args[0]
+			}
+			return node.Run(cmd.Context(), cfg)
+		},
+	}
+	cmd.Flags().StringVar(&file, "kubeconfig", "", "kubeconfig of the cluster")
+	cmd.Flags().StringVarP(&cfg.Namespace, "namespace", "n", "hlo-agent", "namespace of the Deployment")
+	cmd.Flags().StringVar(&cfg.Listen, "listen", "127.0.0.1:8082", "address in place of the pod's public port")
+	cmd.Flags().StringVar(&cfg.Ops, "ops", "127.0.0.1:9102", "address in place of the pod's port for metrics and probes")
 	_ = cmd.MarkFlagRequired("kubeconfig") // the flag exists
 	return cmd
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // pageTime is the longest that a page may take.
-const pageTime = 5 * time.Minute
+const pageTime = 3 * time.Minute
 
 var installPattern = regexp.MustCompile(`(^|[;&|(]\s*)(helm |make (deploy|manifests|release|chart|helm-upload))`)
 

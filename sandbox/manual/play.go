@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// stopJobs ends what a page left running.
+const stopJobs = `for job in $(jobs -p); do kill "$job"; done 2>/dev/null; wait`
+
 // Play does the steps of a page in their order, in one shell, as the table says, and gives what each printed. The error
 // is about the first step that failed or printed something else than its page says.
 func (s *Stage) Play(ctx context.Context, table *Table, steps []Step) (printed []string, err error) {
@@ -34,9 +37,12 @@ func (s *Stage) Play(ctx context.Context, table *Table, steps []Step) (printed [
 		if step.Span {
 			left, right = "(", ")"
 		}
-		fmt.Fprintf(&b, "printf '\\036%d\\n'\n%s %s\n%s\nprintf '\\037%%d\\n' $?\n", i, left, s.here(text), right)
+		fmt.Fprintf(&b, "printf '\\036%d\\n'\n%s %s\n%s\ncode=$?; printf '\\037%%d\\n' $code\n", i, left, s.here(text), right)
+		if step.from < 0 { // what others print says how they ended
+			fmt.Fprintln(&b, "[ $code = 0 ] || { "+stopJobs+"; exit; }")
+		}
 	}
-	b.WriteString(`for job in $(jobs -p); do kill "$job"; done 2>/dev/null; wait` + "\n")
+	b.WriteString(stopJobs + "\n")
 	out, err := s.script(ctx, b.String())
 	printed = make([]string, len(steps))
 	parts := begun.Split(out, -1)
@@ -51,7 +57,7 @@ func (s *Stage) Play(ctx context.Context, table *Table, steps []Step) (printed [
 		case code == nil:
 			return printed, fmt.Errorf("%s:%d: it did not end (%w): %s\n%s", step.Page, step.Line, cmp.Or(err, context.DeadlineExceeded), step.Text, said)
 		case step.from >= 0:
-			continue // what it prints says how it ended
+			continue
 		case code[1] != "0":
 			return printed, fmt.Errorf("%s:%d: it ended with %s: %s\n%s", step.Page, step.Line, code[1], step.Text, said)
 		}
