@@ -173,7 +173,7 @@ func (s *Stage) back(text string) string {
 	for i := 0; i < len(s.words); i += 2 {
 		turned = append(turned, s.words[i+1], s.words[i])
 	}
-	return strings.NewReplacer(append(turned, s.home, "/home/reader", s.folder, "/tmp")...).Replace(text)
+	return strings.NewReplacer(append(turned, s.home, "/home/reader", s.folder, "/home/reader")...).Replace(text)
 }
 
 // script runs a text in bash, in the copy, and gives what it printed. Nothing that it started lives on.
