@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -75,12 +76,13 @@ spec:
   - {kinds: [ConfigMap], namespaces: ["*"]}
 `
 
-func newTenantRig(t *testing.T) *tenantRig {
+func newTenantRig(t *testing.T, env map[string]string) *tenantRig {
 	t.Helper()
 	server := cluster.Server(t)
 	own := kubetest.Namespace(t, server)
 	broker := startBroker(t, "--multiservice")
 	r := &tenantRig{rig: newRigAt(t, server, own, broker, "Alpha", map[string]string{"NOTIFICATION_SECRET": "of-all-tenants-0123456789", "LOG_LEVEL": "debug"})}
+	maps.Copy(r.env, env)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		file := filepath.Join(dir, name)
@@ -124,16 +126,23 @@ func newTenantRig(t *testing.T) *tenantRig {
 	r.env["MAPPINGS"] = "aeros-k8s,aeros-docker," + write("escaping.yaml", escaping)
 	r.env["POLICY"] = write("lax.yaml", lax)
 	r.launch()
+	r.listed(r.rig)
+	r.mill.orchestrate()
+	r.port.orchestrate()
+	return r
+}
+
+// listed waits until a copy of the agent has compared everything once for both.
+func (r *tenantRig) listed(copied *rig) {
+	r.t.Helper()
 	for _, tenant := range []*tenantOfRig{r.mill, r.port} {
-		eventually(t, tenant.tenant+" is listed", func() error {
-			if n, err := r.metric("resyncs_total", `result="ok"`, `tenant="`+tenant.tenant+`"`); err != nil || n < 1 {
+		eventually(r.t, tenant.tenant+" is listed", func() error {
+			if n, err := copied.metric("resyncs_total", `result="ok"`, `tenant="`+tenant.tenant+`"`); err != nil || n < 1 {
 				return fmt.Errorf("resyncs: %v %v", n, err)
 			}
 			return nil
 		})
-		tenant.orchestrate()
 	}
-	return r
 }
 
 // post sends a notification to a path of the public face.
@@ -158,7 +167,7 @@ func (r *tenantRig) post(path, secret, tenant string, body []byte) int {
 // Whatever one of them says, orders or forges, nothing happens to the other.
 func TestTenantsHaveNoWayAcross(t *testing.T) {
 	t.Parallel()
-	r := newTenantRig(t)
+	r := newTenantRig(t, nil)
 	web := componentID("web")
 	r.mill.create(component("web", nil))
 	r.port.create(component("web", object{"containerImage": prop(image(77))}))
@@ -265,10 +274,58 @@ func TestTenantsHaveNoWayAcross(t *testing.T) {
 	}
 }
 
+// TestTenantsWithTwoCopies: with an election by tenant the copy that does not lead hands
+// each notification on to the same tenant of the one that does, and takes over for both.
+func TestTenantsWithTwoCopies(t *testing.T) {
+	t.Parallel()
+	listen := freeAddress(t)
+	r := newTenantRig(t, map[string]string{"LEADER_ELECTION": "true", "NOTIFICATION_URL": "http://" + listen + "/notify"})
+	second := *r.rig
+	second.listen, second.ops, second.env = listen, freeAddress(t), maps.Clone(r.env)
+	second.env["LISTEN_ADDR"], second.env["OPS_ADDR"] = second.listen, second.ops
+	second.launch()
+	for _, tenant := range []string{"mill", "port"} {
+		eventually(t, "the second copy follows for "+tenant, func() error {
+			if status, err := postEmpty(t, "http://"+listen+"/tenants/"+tenant+"/notify"); err != nil || status != http.StatusUnauthorized {
+				return fmt.Errorf("it answers %d, %v", status, err)
+			}
+			return nil
+		})
+	}
+	web := componentID("web")
+	r.mill.create(component("web", nil))
+	r.port.create(component("web", object{"containerImage": prop(image(77))}))
+	r.mill.says(web, "Running", "")
+	r.port.says(web, "Running", "")
+	for _, tenant := range []string{"mill", "port"} {
+		if n := second.count("notifications_total", `result="handed_on"`, `tenant="`+tenant+`"`); n < 1 {
+			t.Errorf("%v notifications of %s were handed on", n, tenant)
+		}
+	}
+	r.agent.kill()
+	r.listed(&second)
+	r.mill.patch(web, object{"containerImage": prop(image(2))})
+	r.mill.await(onK8s, "web", "changed by the second", hasImage(2))
+	r.port.await(onK8s, "web", "as it was", hasImage(77))
+}
+
+// postEmpty posts nothing, without credentials.
+func postEmpty(t *testing.T, url string) (int, error) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
 // TestTenantRights tries on the API server what a loop that somebody took over would.
 func TestTenantRights(t *testing.T) {
 	t.Parallel()
-	r := newTenantRig(t)
+	r := newTenantRig(t, nil)
 	as := func(user string) dynamic.Interface {
 		config := rest.CopyConfig(r.config)
 		config.Impersonate.UserName = user
