@@ -360,6 +360,7 @@ func TestContract(t *testing.T) {
 			c.expect(415, operation, c.good(), "text/plain", path, body)
 			c.expect(413, operation, c.good(), kind, path, bytes.Repeat([]byte(" "), 70_000))
 		}
+		c.expect(400, operation, c.good(), kind, map[string]string{"service_id": "no id", "service_component_id": "none either"}, body)
 		c.expect(401, operation, "", kind, path, body)
 		c.expect(403, operation, c.token("two", "nobody"), kind, path, body)
 	}
