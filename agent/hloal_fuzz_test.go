@@ -131,4 +131,3 @@ func operationAt(req *http.Request) *openapi3.Operation {
 	}
 	return nil
 }
-
