@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -150,6 +151,28 @@ func (c *clusters) Holder(cluster string, key llo.Key) (owner, entity string, ex
 		return "", "", false
 	}
 	return m.Holder(key)
+}
+
+// Tell tells an Event in the named cluster, unless that does not answer; see
+// llo.Cluster.Tell.
+func (c *clusters) Tell(ctx context.Context, cluster string, e llo.Event) error {
+	if err := c.lost(cluster, 0); err != nil {
+		return err
+	}
+	m, err := c.get(cluster)
+	if err != nil {
+		return err
+	}
+	return m.Tell(ctx, e)
+}
+
+// Told gives the Events on an entity; see llo.Cluster.Told.
+func (c *clusters) Told(ctx context.Context, cluster, namespace, entity string, objects ...types.UID) ([]llo.Event, error) {
+	m, err := c.get(cluster)
+	if err != nil {
+		return nil, err
+	}
+	return m.Told(ctx, namespace, entity, objects...)
 }
 
 // errBusy: so many calls to this cluster are under way that others would not be

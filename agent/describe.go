@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // description is what `describe` shows of one component.
@@ -22,6 +25,7 @@ type description struct {
 	Mapping   string           `json:"mapping"`
 	Mappings  []consideration  `json:"mappings,omitempty"`
 	Resources []objectOverview `json:"resources"`
+	History   []happening      `json:"history"`
 	Notes     []string         `json:"notes,omitempty"`
 }
 
@@ -56,6 +60,21 @@ type objectOverview struct {
 	Conditions []condition `json:"conditions,omitempty"`
 }
 
+// happening is one Kubernetes Event on the component or its objects.
+type happening struct {
+	Last    time.Time `json:"last"`
+	First   time.Time `json:"first"`
+	Count   int       `json:"count"`
+	Warning bool      `json:"warning"`
+	Source  string    `json:"source"`
+	Object  string    `json:"object"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+}
+
+// historyMost is how many of them are shown, the newest.
+const historyMost = 20
+
 type condition struct {
 	Type    string `json:"type"`
 	Status  string `json:"status"`
@@ -84,7 +103,10 @@ func describeCommand(o *operator) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d := s.describe(s.see(cmd.Context(), id, true))
+			c := s.see(cmd.Context(), id, true)
+			d := s.describe(c)
+			d.History = s.history(cmd.Context(), c)
+			d.Notes = s.notes
 			if output != "text" {
 				return printValue(cmd.OutOrStdout(), output, d)
 			}
@@ -96,7 +118,7 @@ func describeCommand(o *operator) *cobra.Command {
 }
 
 func (s *sight) describe(c *seen) description {
-	d := description{componentOverview: s.component(c), Why: s.paragraph(c), Order: string(c.order), Notes: s.notes, Resources: []objectOverview{}}
+	d := description{componentOverview: s.component(c), Why: s.paragraph(c), Order: string(c.order), Resources: []objectOverview{}}
 	d.Report, _ = c.entity.Attrs[attrDeployment].Value.(map[string]any)
 	d.Decision, _ = c.entity.Attrs[attrDecision].Value.(map[string]any)
 	d.Placed = placed{Element: d.Element, Cluster: c.cluster}
@@ -122,6 +144,32 @@ func (s *sight) describe(c *seen) description {
 		})
 	}
 	return d
+}
+
+// history is what happened to a component lately, the oldest first. Events are kept
+// for an hour, unless the API server is told otherwise.
+func (s *sight) history(ctx context.Context, c *seen) []happening {
+	type place struct{ cluster, namespace string }
+	objects := map[place][]types.UID{{c.cluster, s.cfg.Namespace}: nil}
+	for _, l := range c.live {
+		at := place{l.Cluster, l.Namespace}
+		objects[at] = append(objects[at], l.UID)
+	}
+	var all []happening
+	for at, of := range objects {
+		told, err := s.clusters.Told(ctx, at.cluster, at.namespace, string(c.id), of...)
+		if err != nil {
+			s.notes = append(s.notes, fmt.Sprintf("what happened is not known: the Events of %s in the cluster %s cannot be listed: %v", at.namespace, at.cluster, err))
+			continue
+		}
+		for _, e := range told {
+			all = append(all, happening{e.Last, e.First, e.Count, e.Warning, e.Source, e.Regarding.GVK.Kind + "/" + e.Regarding.Name, e.Reason, hideText(e.Message)})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b happening) int {
+		return cmp.Or(a.Last.Compare(b.Last), a.First.Compare(b.First), strings.Compare(a.Reason+a.Message, b.Reason+b.Message))
+	})
+	return all[max(0, len(all)-historyMost):]
 }
 
 // conditionsOf are those in the status of an object, as they stand there.
@@ -176,6 +224,10 @@ func (d *description) print(out *columns) error {
 	for _, r := range d.Resources {
 		d.printObject(p, r)
 	}
+	p.line(0, "History:", "%s", counted(len(d.History), "event"))
+	for _, h := range d.History {
+		d.printEvent(p, h)
+	}
 	for _, note := range d.Notes {
 		p.line(0, "Note:", "%s", note)
 	}
@@ -215,6 +267,17 @@ func (d *description) printPlace(p *page) {
 			}
 		}
 	}
+}
+
+func (d *description) printEvent(p *page, h happening) {
+	kind, times := "Normal", ""
+	if h.Warning {
+		kind = "Warning"
+	}
+	if h.Count > 1 {
+		times = fmt.Sprintf(" (%d times since %s)", h.Count, h.First.UTC().Format(time.TimeOnly))
+	}
+	p.line(1, h.Last.UTC().Format(time.TimeOnly), "%-7s  %s: %s%s  [%s on %s]", kind, h.Reason, h.Message, times, h.Source, h.Object)
 }
 
 func (d *description) printObject(p *page, r objectOverview) {

@@ -189,6 +189,9 @@ func (r *reconciler) writeDecision(ctx context.Context, p *pass, d *decision) er
 	}
 	r.metrics.homingDecisions.WithLabelValues(result).Inc()
 	r.log.Info("component "+result, "entity", p.id, "element", d.element, "from", d.asked.from, "cause", d.asked.cause)
+	if d.asked.from != "" {
+		r.events.add(r.news(p, false, reasonMoving, fmt.Sprintf("from %s to %s: %s", d.asked.from, d.element, d.asked.cause)))
+	}
 	r.decisionWritten(p, attrs)
 	r.homer.withdraw(p.id)
 	p.homing = nil

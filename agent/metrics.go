@@ -43,6 +43,7 @@ type metrics struct {
 	homingDecisions  *prometheus.CounterVec
 	homingSeconds    prometheus.Histogram
 	turned           *prometheus.CounterVec
+	events           *prometheus.CounterVec
 }
 
 // latency covers a millisecond to two minutes.
@@ -91,6 +92,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		apiRequests:      count("api_requests_total", "Requests of callers that were let in, by operation and status code.", "operation", "code"),
 		apiSeconds:       took("api_request_duration_seconds", "Time to answer them.", "operation"),
 		apiRefused:       count("api_refused_total", "Requests that were not let in: closed, unauthenticated, forbidden, rate, size, unavailable.", "reason"),
+		events:           count("events_total", "Kubernetes Events by what became of them: ok, error, dropped (there were too many).", "result"),
 		handovers:        count("handovers_total", "Requests to other domains by what came of them: accepted, removed, absent, refused, unreachable.", "result"),
 		messages:         count("messages_total", "Allocations in messages by result: carried, refused (they are in the dead-letter topic), retried; and messages that are unreadable.", "result"),
 		homingDecisions:  count("homing_decisions_total", "Services solved by result (chosen, none, invalid, missing, timeout), and choices of elements by what became of them (placed, moved, outdated).", "result"),
@@ -99,7 +101,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	// What is rare begins at 0, or the first time would not be seen as an increase.
 	for of, labels := range map[*prometheus.CounterVec][]string{
 		m.reconciles: {"done", "superseded", "retry"}, m.resyncs: {"ok", "error"}, m.statusWrites: {"ok", "error"},
-		m.messages: {"carried", "refused", "retried", "unreadable"},
+		m.events: {"ok", "error", "dropped"}, m.messages: {"carried", "refused", "retried", "unreadable"},
 	} {
 		for _, label := range labels {
 			of.WithLabelValues(label)

@@ -56,6 +56,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 		r.metrics.applies.WithLabelValues(o.GetKind(), result.Action).Inc()
 		if result.Action != "none" {
 			r.log.Info("object "+result.Action, "entity", p.id, "cluster", p.cluster, "object", o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName(), "takenOver", len(result.TakenOver))
+			r.tellApplied(p, result)
 		}
 		p.fresh = n == 0 && result.Action == llo.ActionCreated || n > 0 && p.fresh
 		if n == 0 && !p.waiting.IsZero() && result.Action != "none" {

@@ -40,6 +40,7 @@ func rbacCommand(getenv func(string) string) *cobra.Command {
 				return err
 			}
 			rights := rightsOf(loaded.policy.In(cluster))
+			rights.tell(namespace)
 			if fromSecrets && cluster == defaultCluster {
 				rights.add(namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}})
 			}
@@ -82,6 +83,15 @@ func (r rights) add(namespace string, rule rbacv1.PolicyRule) {
 		}
 	}
 	r[namespace] = append(r[namespace], rule)
+}
+
+// tell adds the right to tell Events wherever there are objects, and in the namespace
+// where Events on components without any are.
+func (r rights) tell(namespace string) {
+	places := append(slices.Sorted(maps.Keys(r)), namespace) // the whole cluster comes first
+	for _, place := range places {
+		r.add(place, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}})
+	}
 }
 
 // objectVerbs are what package llo does with the objects that it is given: it lists and watches their kinds,

@@ -33,6 +33,7 @@ type reconciler struct {
 	desk     *desk // what others asked for
 	together *together
 	overlays *overlays // nil: no overlay networks are set up
+	events   *teller
 
 	neighbours *neighbours // what we asked others for; nil: nobody is asked (DRY_RUN)
 	queue      *queue
@@ -266,6 +267,7 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 		r.remember(p)
 		return nil
 	}
+	was := reported(p.said())
 	attrs := changes(p.said(), p.status, r.now())
 	if len(attrs) == 0 {
 		r.tracker.update(p.id, func(rec *record) { rec.heldSince = time.Time{} })
@@ -296,6 +298,7 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 		return fmt.Errorf("write status: %w", err)
 	}
 	r.log.Info("status written", "entity", p.id, "phase", p.status.Phase, "reason", p.status.Reason, "message", p.status.Message)
+	r.tellStatus(p, &was)
 	return nil
 }
 

@@ -117,6 +117,10 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if s.overlays, err = s.newOverlays(peers); err != nil {
 		return err
 	}
+	if !cfg.DryRun {
+		s.events = newTeller(func(ctx context.Context, cluster string, e llo.Event) error { return s.clusters.Tell(ctx, cluster, e) },
+			func(result string) { m.events.WithLabelValues(result).Inc() }, s.now, log)
+	}
 	s.guard = newGuard(&cfg, s.prunable, s.now, log)
 
 	// Everything but the signal's context: a stop is a sequence, not a cut.
@@ -208,6 +212,9 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 	group.Go(func() error { return s.together.run(inner) })
 	if s.neighbours != nil {
 		group.Go(func() error { return s.neighbours.run(inner) })
+	}
+	if s.events != nil {
+		group.Go(func() error { return s.events.run(inner) })
 	}
 	if s.overlays != nil {
 		group.Go(func() error { s.overlays.lane.run(inner); return nil })

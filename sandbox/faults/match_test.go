@@ -48,5 +48,7 @@ func componentLists(e faults.Exchange) bool {
 
 func aboutSubscriptions(e faults.Exchange) bool { return strings.Contains(e.Path, "/subscriptions") }
 
-// clusterWrites are requests that change something.
-func clusterWrites(e faults.Exchange) bool { return e.Method != "GET" }
+// clusterWrites are requests that change something; Events are told besides.
+func clusterWrites(e faults.Exchange) bool { return e.Method != "GET" && !aboutEvents(e) }
+
+func aboutEvents(e faults.Exchange) bool { return strings.Contains(e.Path, "/events") }

@@ -227,6 +227,9 @@ func (w *world) serveKube(a *agentRun, req *http.Request) *http.Response {
 	if req.URL.Query().Get("watch") == "true" {
 		return w.kube.watch(a, req, w.dice.about("watch", a.name, req.URL.Path))
 	}
+	if path := splitPath(req.URL.Path); path[0] == "api" && slices.Contains(path, "events") && req.Method != http.MethodGet {
+		return answer(http.StatusCreated, map[string]any{"apiVersion": "v1", "kind": "Event"}) // told, and nobody's business here
+	}
 	if req.Method != http.MethodGet {
 		w.book.mu.Lock()
 		w.book.kubeWrites++ // also what changes nothing

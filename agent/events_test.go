@@ -1,0 +1,181 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/ngsild"
+)
+
+// ear hears what a teller tells.
+type ear struct {
+	mu      sync.Mutex
+	heard   []llo.Event
+	at      []time.Time
+	results map[string]int
+	fail    error
+}
+
+// hearing has a teller tell until the test ends; it runs in virtual time.
+func hearing(t *testing.T, do func(*teller, *ear)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &ear{results: map[string]int{}}
+		tell := newTeller(func(_ context.Context, _ string, event llo.Event) error {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.heard, e.at = append(e.heard, event), append(e.at, time.Now())
+			return e.fail
+		}, func(result string) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.results[result]++
+		}, time.Now, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- tell.run(ctx) }()
+		do(tell, e)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (e *ear) number() int { e.mu.Lock(); defer e.mu.Unlock(); return len(e.heard) }
+
+func newsOf(object, reason, message string) news {
+	id := ngsild.EntityID("urn:ngsi-ld:Service:s:Component:" + object)
+	return news{entity: id, cluster: defaultCluster, object: standIn(id, "work"), warning: true, reason: reason, message: message}
+}
+
+func passes(d time.Duration) { time.Sleep(d); synctest.Wait() }
+
+// What repeats itself is one Event, told again once a minute with its count.
+func TestEventsAreCounted(t *testing.T) {
+	hearing(t, func(tell *teller, e *ear) {
+		for range 90 {
+			tell.add(newsOf("c", "NoImage", "none"))
+			passes(time.Second)
+		}
+		passes(time.Minute)
+		if n := e.number(); n != 3 {
+			t.Fatalf("told %d times in two and a half minutes, want 3: %+v", n, e.heard)
+		}
+		first, last := e.heard[0], e.heard[2]
+		if first.Count != 1 || last.Count != 90 || first.Name != last.Name || !last.Last.Equal(first.First.Add(89*time.Second)) {
+			t.Errorf("first %+v, last %+v", first, last)
+		}
+		if want := "service-s-component-c"; first.Regarding.Name != want || first.Regarding.GVK.Kind != "ServiceComponent" || first.Regarding.Namespace != "work" {
+			t.Errorf("about %v, want %s", first.Regarding, want)
+		}
+		passes(eventWindow + time.Minute)
+		tell.add(newsOf("c", "NoImage", "none"))
+		passes(time.Second)
+		if again := e.heard[len(e.heard)-1]; again.Count != 1 || again.Name == first.Name {
+			t.Errorf("after a long time, not anew: %+v", again)
+		}
+	})
+}
+
+// One object cannot fill the API server: different Events of it are few, and what
+// exceeds them is counted in those with the same reason.
+func TestEventsOfOneObjectAreFew(t *testing.T) {
+	hearing(t, func(tell *teller, e *ear) {
+		for i := range 200 {
+			tell.add(newsOf("c", "Rejected", fmt.Sprint("message ", i)))
+			tell.add(newsOf("c", fmt.Sprint("Reason", i), ""))
+		}
+		tell.add(newsOf("other", "Rejected", "its own"))
+		passes(5 * time.Second)
+		names := map[string]bool{}
+		for _, one := range e.heard {
+			names[one.Name] = true
+		}
+		if len(names) != eventsOfObject+1 {
+			t.Errorf("%d Events, want %d of one and 1 of the other", len(names), eventsOfObject)
+		}
+		if e.results["dropped"] != 195 {
+			t.Errorf("dropped: %v, want the 195 with reasons of their own", e.results)
+		}
+		if !slices.ContainsFunc(e.heard, func(one llo.Event) bool { return one.Message == "message 199" && one.Count > 100 }) {
+			t.Errorf("none is counted with others: %+v", e.heard)
+		}
+	})
+}
+
+// Many objects at once are told one after the other, as fast as is allowed.
+func TestEventsOfAllHaveARate(t *testing.T) {
+	hearing(t, func(tell *teller, e *ear) {
+		for i := range 5000 {
+			tell.add(newsOf(fmt.Sprint("c", i), "ClusterUnreachable", "gone"))
+		}
+		passes(10 * time.Second)
+		if n := e.number(); n > eventsBurst+10*eventsASecond+1 || n < 100 {
+			t.Errorf("%d in ten seconds", n)
+		}
+		passes(5 * time.Minute)
+		if n := e.number(); n > eventsWaiting+eventsBurst+1 || n < eventsWaiting {
+			t.Errorf("%d of 5000 told, want those %d for which there was room", n, eventsWaiting)
+		}
+		if e.results["dropped"] != 5000-e.number() {
+			t.Errorf("counted: %v", e.results)
+		}
+		passes(eventWindow)
+		passes(eventWindow)
+		tell.mu.Lock()
+		defer tell.mu.Unlock()
+		if len(tell.told) > 0 {
+			t.Errorf("%d are remembered for ever", len(tell.told))
+		}
+	})
+}
+
+// What cannot be told is tried a few times; what is forbidden is not.
+func TestEventsThatFail(t *testing.T) {
+	hearing(t, func(tell *teller, e *ear) {
+		e.fail = errors.New("no answer")
+		tell.add(newsOf("c", "NoImage", ""))
+		passes(5 * time.Minute)
+		if n := e.number(); n != eventTries {
+			t.Errorf("tried %d times, want %d", n, eventTries)
+		}
+		e.mu.Lock()
+		e.fail = apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", nil)
+		e.mu.Unlock()
+		tell.add(newsOf("d", "NoImage", ""))
+		passes(5 * time.Minute)
+		if n := e.number(); n != eventTries+1 || e.results["error"] != n {
+			t.Errorf("what is forbidden was tried %d times; counted: %v", n-eventTries, e.results)
+		}
+	})
+}
+
+func TestEventsHoldNoCredentials(t *testing.T) {
+	hearing(t, func(tell *teller, e *ear) {
+		tell.add(newsOf("c", "Rejected", "https://u:hunter2@registry/x"))
+		passes(time.Second)
+		if e.number() != 1 || strings.Contains(fmt.Sprint(e.heard), "hunter2") {
+			t.Errorf("told: %v", e.heard)
+		}
+	})
+}
+
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	var none *teller
+	none.add(newsOf("c", "NoImage", "")) // as in a dry run
+}
