@@ -88,9 +88,11 @@ func (r rights) add(namespace string, rule rbacv1.PolicyRule) {
 // tell adds the right to tell Events wherever there are objects, and in the namespace
 // where Events on components without any are.
 func (r rights) tell(namespace string) {
-	places := append(slices.Sorted(maps.Keys(r)), namespace) // the whole cluster comes first
-	for _, place := range places {
-		r.add(place, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}})
+	if _, there := r[namespace]; !there {
+		r[namespace] = nil
+	}
+	for place := range r {
+		r[place] = append(r[place], rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}})
 	}
 }
 
