@@ -183,7 +183,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 	}
 	r.dropEverywhere(p.id)
 	if !r.cfg.DryRun {
-		r.log.Info("deleted the objects of an entity that is gone", "entity", p.id, "objects", len(live))
+		r.logOf(p).Info("deleted the objects of an entity that is gone", "objects", len(live))
 		r.events.add(r.news(p, false, "EntityGone", "deleted with its entity, of which the broker has proved that it is gone"))
 		r.guard.deleted(p.id, uids(live)...)
 	}

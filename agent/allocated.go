@@ -176,7 +176,7 @@ func (r *reconciler) announce(ctx context.Context, p *pass) error {
 	case err != nil && (p.local || !e.remove):
 		return fmt.Errorf("write the order: %w", err)
 	case err != nil:
-		r.log.Warn("the removal could not be announced", "entity", p.id, "err", err)
+		r.logOf(p).Warn("the removal could not be announced", "err", err)
 		return nil
 	}
 	after := applied(*said, attrs)

@@ -175,7 +175,7 @@ func (r *reconciler) writeDecision(ctx context.Context, p *pass, d *decision) er
 		attrs[attrStatus] = enumAttribute(&p.entity, attrStatus, "ServiceComponentStatus", statusMigrating)
 	}
 	if r.cfg.DryRun {
-		r.log.Info("would place", "entity", p.id, "element", d.element, "cause", d.asked.cause)
+		r.logOf(p).Info("would place", "element", d.element, "cause", d.asked.cause)
 		return nil
 	}
 	err := r.client.Merge(ctx, p.id, attrs)
@@ -188,7 +188,7 @@ func (r *reconciler) writeDecision(ctx context.Context, p *pass, d *decision) er
 		return fmt.Errorf("write the chosen element: %w", err)
 	}
 	r.metrics.homingDecisions.WithLabelValues(result).Inc()
-	r.log.Info("component "+result, "entity", p.id, "element", d.element, "from", d.asked.from, "cause", d.asked.cause)
+	r.logOf(p).Info("component "+result, "element", d.element, "from", d.asked.from, "cause", d.asked.cause)
 	if d.asked.from != "" {
 		r.events.add(r.news(p, false, reasonMoving, fmt.Sprintf("from %s to %s: %s", d.asked.from, d.element, d.asked.cause)))
 	}

@@ -42,7 +42,7 @@ func (r *reconciler) letGo(ctx context.Context, p *pass, live []*llo.Live, alway
 			do, done = r.clusters.Release, "orphaned"
 		}
 		if r.cfg.DryRun {
-			r.log.Info("would be "+done, "object", l.Key.String())
+			r.logOf(p).Info("would be "+done, "object", l.Key.String())
 			continue
 		}
 		if err := do(ctx, l); err != nil {
@@ -53,7 +53,7 @@ func (r *reconciler) letGo(ctx context.Context, p *pass, live []*llo.Live, alway
 			return fmt.Errorf("let go of %s: %w", l.Key, err)
 		}
 		r.metrics.applies.WithLabelValues(l.Key.GVK.Kind, done).Inc()
-		r.log.Info("object "+done, "entity", entityOf(l), "cluster", l.Cluster, "object", l.Key.String())
+		r.logOf(p).Info("object "+done, "cluster", l.Cluster, "object", l.Key.String())
 	}
 	if lost != nil {
 		return lost

@@ -38,7 +38,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 	for n, o := range p.objects.Objects {
 		mark(o, p, move)
 		if r.cfg.DryRun {
-			r.log.Info("would apply", "entity", p.id, "object", o.GetKind()+"/"+o.GetName())
+			r.logOf(p).Info("would apply", "object", o.GetKind()+"/"+o.GetName())
 			continue
 		}
 		result, err := r.clusters.Apply(ctx, p.cluster, o)
@@ -55,7 +55,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 		}
 		r.metrics.applies.WithLabelValues(o.GetKind(), result.Action).Inc()
 		if result.Action != "none" {
-			r.log.Info("object "+result.Action, "entity", p.id, "cluster", p.cluster, "object", o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName(), "takenOver", len(result.TakenOver))
+			r.logOf(p).Info("object "+result.Action, "cluster", p.cluster, "object", o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName(), "takenOver", len(result.TakenOver))
 			r.tellApplied(p, result)
 		}
 		p.fresh = n == 0 && result.Action == llo.ActionCreated || n > 0 && p.fresh

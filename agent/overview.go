@@ -24,6 +24,7 @@ type overview struct {
 	Domains    []string            `json:"domains"`
 	Broker     string              `json:"broker"`
 	Notices    map[string]string   `json:"subscriptions"`
+	Leader     *leaderOverview     `json:"leader,omitempty"`
 	Clusters   []clusterOverview   `json:"clusters"`
 	Notes      []string            `json:"notes,omitempty"`
 	Components []componentOverview `json:"components"`
@@ -121,6 +122,10 @@ func (s *sight) overview(ctx context.Context) overview {
 	if s.noBroker != nil {
 		v.Notes = append([]string{s.noBroker.Error()}, v.Notes...)
 	}
+	var err error
+	if v.Leader, err = s.leader(ctx); err != nil && len(s.notes) == 0 { // else the cluster was said not to answer
+		v.Notes = append(slices.Clone(v.Notes), "which copy acts is not known: "+err.Error())
+	}
 	for _, name := range s.clusters.names() {
 		one := clusterOverview{Name: name, State: "answers"}
 		if err := s.clusters.lost(name, 0); err != nil {
@@ -197,6 +202,9 @@ func (t *statusTable) head(v overview) error {
 	lines := [][]string{names, {"broker", v.Broker, counted(len(v.Components), "component")}}
 	for _, name := range []string{"components", "links"} {
 		lines = append(lines, []string{"notices", name, v.Notices[name]})
+	}
+	if v.Leader != nil {
+		lines = append(lines, []string{"leader", v.Leader.text(t.now())})
 	}
 	for _, c := range v.Clusters {
 		lines = append(lines, []string{"cluster", c.Name, c.State + ", " + counted(c.Resources, "resource")})

@@ -103,6 +103,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 	}
 	p.cluster = r.clusterFor(p)
 	p.paused = paused(p)
+	r.trace(p, "placed", "want", p.want, "order", p.order, "element", firstLink(&p.entity, attrElement), "cluster", p.cluster, "paused", p.paused)
 	if err := r.home(ctx, p); err != nil {
 		return 0, err
 	}
@@ -110,6 +111,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 		return 0, err
 	}
 	r.render(p)
+	r.traceRendered(p)
 	if err := r.apply(ctx, p); err != nil {
 		return 0, err
 	}
@@ -194,7 +196,7 @@ func (r *reconciler) render(p *pass) {
 		err = p.rules.policy.In(p.cluster).Check(objects.Objects)
 	}
 	for _, w := range objects.Warnings {
-		r.log.Debug("rendered with a warning", "entity", p.id, "warning", w)
+		r.logOf(p).Debug("rendered with a warning", "warning", w)
 	}
 	if err == nil {
 		if p.allocated != nil {
@@ -291,13 +293,13 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 		return errSuperseded
 	}
 	if r.cfg.DryRun {
-		r.log.Info("would write status", "entity", p.id, "phase", p.status.Phase, "reason", p.status.Reason)
+		r.logOf(p).Info("would write status", "phase", p.status.Phase, "reason", p.status.Reason)
 		return nil
 	}
 	if err := r.write(ctx, p, attrs); err != nil {
 		return fmt.Errorf("write status: %w", err)
 	}
-	r.log.Info("status written", "entity", p.id, "phase", p.status.Phase, "reason", p.status.Reason, "message", p.status.Message)
+	r.logOf(p).Info("status written", "phase", p.status.Phase, "reason", p.status.Reason, "message", p.status.Message)
 	r.tellStatus(p, &was)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/mapping"
@@ -24,7 +25,8 @@ const clusterPatience = 10 * time.Second
 // the loop does, and changes nothing.
 type sight struct {
 	*reconciler
-	program  string                            // what the commands are called by
+	program  string // what the commands are called by
+	dial     func(kubeconfig string) (*rest.Config, error)
 	entities map[ngsild.EntityID]ngsild.Entity // the components
 	noBroker error                             // why there are none
 	notes    []string                          // what could not be looked at
@@ -55,7 +57,8 @@ func (o *operator) look(cmd *cobra.Command) (s *sight, stop func(), err error) {
 	s = &sight{program: cmd.Root().DisplayName(), reconciler: &reconciler{cfg: cfg, domains: newDomains(cfg.Domains), client: client, log: slog.New(slog.DiscardHandler), now: time.Now, desk: newDesk()}}
 	s.tracker, s.links = newTracker(s.now), newLinks(client, loaded.followed, s.now)
 	s.use(loaded)
-	if s.clusters, err = clustersOf(cmd.Context(), &cfg, o.dial(cfg.Kubeconfig), loaded, s.log); err != nil {
+	s.dial = o.dial(cfg.Kubeconfig)
+	if s.clusters, err = clustersOf(cmd.Context(), &cfg, s.dial, loaded, s.log); err != nil {
 		return nil, nil, err
 	}
 	running, cancel := context.WithCancel(cmd.Context())

@@ -53,6 +53,7 @@ func (s *service) notified(n ngsild.Notification) {
 		switch {
 		case e.Type == typeComponent:
 			if s.tracker.notified(e, at) {
+				s.traceNotified(&e, at)
 				s.queue.Add(e.ID)
 			}
 		case e.Type == typeRequirements && s.homer != nil:

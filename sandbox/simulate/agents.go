@@ -84,7 +84,7 @@ func (w *world) start(s agentSpec) {
 	w.note(s.name, "starts, life %d", a.life)
 	go func() {
 		defer close(a.ended)
-		if err := outside.Run(ctx, cfg, slog.New(&logged{w, a})); err != nil {
+		if err := outside.Run(ctx, cfg, slog.New(&logged{world: w, agent: a})); err != nil {
 			w.violated("agent %s ended with %v", s.name, err)
 		}
 	}()
@@ -186,6 +186,7 @@ func (s *steady) Read(p []byte) (int, error) {
 type logged struct {
 	world *world
 	agent *agentRun
+	attrs []slog.Attr // that the logger was made with
 }
 
 // Enabled implements slog.Handler.
@@ -202,6 +203,11 @@ func (l *logged) Handle(_ context.Context, r slog.Record) error {
 		l.agent.unread.Add(1)
 	}
 	var b strings.Builder
+	for _, a := range l.attrs {
+		if a.Key == "entity" {
+			fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		}
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
 		return true
@@ -213,8 +219,10 @@ func (l *logged) Handle(_ context.Context, r slog.Record) error {
 // varying takes out what net/http says in one of two ways, by chance.
 var varying = strings.NewReplacer("urn:ngsi-ld:", "", " (Client.Timeout exceeded while awaiting headers)", "", "net/http: request canceled", "context deadline exceeded")
 
-// WithAttrs implements slog.Handler; what a logger was made with is left out.
-func (l *logged) WithAttrs([]slog.Attr) slog.Handler { return l }
+// WithAttrs implements slog.Handler; of what a logger was made with the entity is kept.
+func (l *logged) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &logged{world: l.world, agent: l.agent, attrs: slices.Concat(l.attrs, attrs)}
+}
 
 // WithGroup implements slog.Handler.
 func (l *logged) WithGroup(string) slog.Handler { return l }
