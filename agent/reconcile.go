@@ -158,7 +158,7 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 		r.tracker.suspect(id)
 		v, _ = r.tracker.get(id)
 	}
-	read := v.doubt && !v.absent
+	read, of := v.doubt && !v.absent, uint64(0)
 	if read {
 		asked := r.now()
 		e, err := r.client.Entity(ctx, id)
@@ -170,9 +170,13 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 		default:
 			r.tracker.read(e, asked, v.version)
 		}
+		of = v.version
 		if v, ok = r.tracker.get(id); !ok || (v.doubt && !v.absent) {
 			return nil, errSuperseded
 		}
+	}
+	if read {
+		r.traceRead(id, v.version, of)
 	}
 	p := &pass{view: v, read: read, rules: r.rules(), live: r.clusters.ByEntity(string(id))}
 	r.takeErrand(p)

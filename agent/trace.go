@@ -10,7 +10,8 @@ import (
 
 // Every line of the log that concerns a component has its id under entity. change
 // is a number that grows with everything heard of the entity: it is the same in the
-// line of a notification and in those of the pass that took it in.
+// line of a notification and in those of the pass that took it in. Where the broker was
+// read in between, that line has both numbers.
 
 // logOf is the log for what a pass does.
 func (r *reconciler) logOf(p *pass) *slog.Logger {
@@ -25,6 +26,14 @@ func (r *reconciler) tracing() bool { return r.log.Enabled(context.Background(),
 func (r *reconciler) trace(p *pass, step string, args ...any) {
 	if r.tracing() {
 		r.logOf(p).Debug(step, args...)
+	}
+}
+
+// traceRead logs that the broker was read, which makes a change of its own of what was
+// heard before: of.
+func (r *reconciler) traceRead(id ngsild.EntityID, change, of uint64) {
+	if r.tracing() {
+		r.log.Debug("read", "entity", id, "change", change, "of", of)
 	}
 }
 

@@ -44,6 +44,9 @@ func TestLogFollowsOneChange(t *testing.T) {
 			if step == "notified" && change == nil {
 				change = line["change"]
 			}
+			if step == "read" && line["of"] == change {
+				change = line["change"]
+			}
 			if step == "object created" && line["change"] != change {
 				return fmt.Errorf("%w: the object was created for change %v, and notified was %v", errNever, line["change"], change)
 			}
