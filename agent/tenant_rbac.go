@@ -46,6 +46,7 @@ func (t *tenant) rights(getenv func(string) string) (rights, error) {
 		return nil, err
 	}
 	r := rightsOf(loaded.policy.In(defaultCluster))
+	r.tell(t.namespace)
 	if slices.Contains(words(its("CLUSTERS")), clusterSecrets) {
 		r.add(t.namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}})
 	}
