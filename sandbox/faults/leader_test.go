@@ -456,3 +456,15 @@ func TestFollowerForwards(t *testing.T) {
 		t.Errorf("Retry-After is %q", after)
 	}
 }
+
+// Which copy acts is seen from outside, while it does and when none is left.
+func TestStatusNamesTheLeader(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, nil)
+	p.begin(component("web", nil))
+	p.leader()
+	p.tells(0, []string{"status"}, "leader ", ", renewed ", "shop/web")
+	p.copies[0].agent.kill()
+	p.copies[1].agent.kill()
+	p.tells(0, []string{"status"}, "leader nobody: the lead of ")
+}

@@ -3,6 +3,9 @@ package faults_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -82,6 +85,19 @@ func TestOperatorCommands(t *testing.T) {
 	r.tells(0, []string{"resume", "web"}, "shop/web resumed")
 	r.await(onK8s, "web", "changed", hasImage(2))
 	r.says(componentID("web"), "Running", "ContainerRunning")
+
+	// The same as a plugin of kubectl.
+	binary, _ := programs.binaries(t)
+	folder := t.TempDir()
+	must(t, os.Symlink(binary, filepath.Join(folder, "kubectl-hlo")))
+	env := maps.Clone(r.env)
+	env["PATH"], env["NAMESPACE"] = folder, "elsewhere"
+	plugin := launch(t, env, cluster.Server(t).KubectlPath(), "hlo", "why", "bare", "-n", r.namespace)
+	code, err := plugin.ended(patience)
+	must(t, err)
+	if said := plugin.said.String(); !strings.Contains(said, "`kubectl hlo resume shop/bare`") || code != 2 && code != 1 {
+		t.Errorf("kubectl hlo: exit %d: %s", code, said)
+	}
 
 	// A running agent looks when it is told to.
 	before := r.count("reconciles_total", `result="done"`)
