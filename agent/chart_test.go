@@ -94,10 +94,10 @@ func valueSchema(t reflect.Type) map[string]any {
 
 // TestReadmeSettingsInDocs: documents for operators name no setting that there is not.
 func TestReadmeSettingsInDocs(t *testing.T) {
-	ofPython := []string{
-		"HLO_AL", "HLO_AL_URL", "HLO_AL_PORT", "LLO_REST_URL", "LLO_REST_PORT", "K8S_SHIM_URL", "K8S_SHIM_PORT", "OVERLAY_SUBNET", "URL_VERSION",
+	ofOthers := []string{
+		"HLO_AL", "IMAGE_REPOSITORY", "CHART_REGISTRY", "HLO_AL_URL", "HLO_AL_PORT", "LLO_REST_URL", "LLO_REST_PORT", "K8S_SHIM_URL", "K8S_SHIM_PORT", "OVERLAY_SUBNET", "URL_VERSION",
 	}
-	known := slices.Concat(slices.Collect(settingNames()), ofPython, []string{"NO_COLOR"})
+	known := slices.Concat(slices.Collect(settingNames()), ofOthers, []string{"NO_COLOR"})
 	found := 0
 	for _, path := range []string{"../docs/operations.md", "../docs/migrate-from-python.md", "../docs/troubleshooting.md"} {
 		text, err := os.ReadFile(path)
