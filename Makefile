@@ -137,6 +137,9 @@ chaos: ## the processes of the sandbox killed at random while a workload runs; C
 	CHAOS_TIME=$(or $(CHAOS_TIME),3m) CHAOS_FIGURE=$(CURDIR)/bin/chaos.txt go test ./sandbox/faults -run '^TestChaos$$' -count=1 -timeout 0
 	@cat bin/chaos.txt
 
+soak: binaries ## one agent under load for SOAK_TIME=10m with SOAK_N=2000 components standing; fails if anything grows
+	bin/hlo-sandbox soak --time $(or $(SOAK_TIME),10m) -n $(or $(SOAK_N),2000)
+
 leader: ## how long it takes until another copy acts, after a kill and after a stop; RUNS=3
 	@go run ./cmd/hlo-sandbox assets >/dev/null
 	@rm -f bin/leader.txt; mkdir -p bin

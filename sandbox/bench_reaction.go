@@ -143,14 +143,14 @@ func (m *reaction) awaitImage(namespace string, o *unstructured.Unstructured, im
 	return done
 }
 
-func (m *reaction) patchImage(ctx context.Context, entity, image string) error {
+func (r *rig) patchImage(ctx context.Context, entity, image string) error {
 	body := fmt.Appendf(nil, `{"containerImage":{"type":"Property","value":%q}}`, image)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, m.brokerURL+"/ngsi-ld/v1/entities/"+entity, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, r.brokerURL+"/ngsi-ld/v1/entities/"+entity, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := m.http.Do(req)
+	resp, err := r.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("change %s: %w", entity, err)
 	}

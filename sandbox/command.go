@@ -37,7 +37,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(upCommand(log), assetsCommand(log), brokerCommand(log), kubeCommand(log), orchestratorCommand(log), nodeCommand(log), benchCommand(log))
+	root.AddCommand(upCommand(log), assetsCommand(log), brokerCommand(log), kubeCommand(log), orchestratorCommand(log), nodeCommand(log), benchCommand(log), soakCommand(log))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "hlo-sandbox:", err)
 		return 1

@@ -1,0 +1,86 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// growthAllowed is what the line through the second half may rise from its beginning
+// to its end: memory in percent, the others in numbers.
+var growthAllowed = map[string]float64{"memory": 5, "goroutines": 25, "files": 15}
+
+// flatness samples what an agent holds while it works.
+type flatness struct {
+	at                        []float64 // seconds
+	memory, goroutines, files []float64
+}
+
+// watch takes a sample about every second until a time; memory is looked at after a
+// forced collection, so that what could be collected does not count.
+func (f *flatness) watch(ctx context.Context, r *rig, until time.Time) error {
+	began := time.Now()
+	pid := r.agent.cmd.Process.Pid
+	step := max(time.Second, time.Until(until)/200)
+	for time.Now().Before(until) {
+		if _, err := r.resident(ctx); err != nil { // collects
+			return err
+		}
+		m, err := r.agentMetrics(ctx)
+		if err != nil {
+			return err
+		}
+		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			return fmt.Errorf("count open files, which works on Linux only: %w", err)
+		}
+		f.at = append(f.at, time.Since(began).Seconds())
+		f.memory = append(f.memory, m["go_memstats_heap_inuse_bytes"])
+		f.goroutines = append(f.goroutines, m["go_goroutines"])
+		f.files = append(f.files, float64(len(files)))
+		if err := pause(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge is by how much each thing grew over the second half, by the line that fits it
+// best.
+func (f *flatness) judge(report *benchReport) map[string]float64 {
+	growth := map[string]float64{}
+	for _, c := range []struct {
+		what    string
+		samples []float64
+		percent bool
+	}{{"memory", f.memory, true}, {"goroutines", f.goroutines, false}, {"files", f.files, false}} {
+		half := len(f.at) / 2
+		rise, mean := riseOf(f.at[half:], c.samples[half:])
+		if c.percent {
+			rise = 100 * rise / mean
+		}
+		growth[c.what] = rise
+		report.add("soak_"+c.what+"_growth", rise, fmt.Sprint(growthAllowed[c.what]), fmt.Sprintf("%.4g on average over the second half, %d samples", mean, len(f.at)-half))
+	}
+	return growth
+}
+
+// riseOf is how much the line of least squares rises from the first to the last of
+// the samples, and their mean.
+func riseOf(at, samples []float64) (rise, mean float64) {
+	if len(at) < 2 {
+		return 0, 1
+	}
+	middle := 0.0
+	for i := range at {
+		middle += at[i] / float64(len(at))
+		mean += samples[i] / float64(len(at))
+	}
+	above, below := 0.0, 0.0
+	for i := range at {
+		above += (at[i] - middle) * (samples[i] - mean)
+		below += (at[i] - middle) * (at[i] - middle)
+	}
+	return above / below * (at[len(at)-1] - at[0]), mean
+}
