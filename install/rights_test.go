@@ -54,7 +54,7 @@ func (r rights) flat() []string {
 			for _, group := range rule["apiGroups"].([]any) {
 				for _, resource := range rule["resources"].([]any) {
 					for _, verb := range rule["verbs"].([]any) {
-						all = append(all, fmt.Sprintf("%s: %s %s/%s", namespace, verb, group, resource))
+						all = append(all, fmt.Sprintf("%s: %s %s/%s%v", namespace, verb, group, resource, rule["resourceNames"]))
 					}
 				}
 			}

@@ -79,3 +79,25 @@ setting-{{ . | lower | replace "_" "-" }}
 {{- end }}
 {{- toYaml $probe }}
 {{- end -}}
+
+{{/* TENANTS_FILE. */}}
+{{- define "hlo-agent.tenants" -}}
+{{- range .Values.tenants }}
+---
+apiVersion: hlo-agent.github.io/v1alpha1
+kind: Tenant
+metadata:
+  name: {{ .name }}
+spec:
+  namespace: {{ .namespace }}
+  {{- with .serviceAccount }}
+  serviceAccount: {{ . }}
+  {{- end }}
+  {{- with .settings }}
+  settings:
+    {{- range $name, $value := . }}
+    {{ $name }}: {{ include "hlo-agent.text" $value | quote }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- end -}}

@@ -9,6 +9,11 @@
   mountPath: /etc/hlo-agent/policies
   readOnly: true
 {{- end }}
+{{- if .Values.tenants }}
+- name: tenants
+  mountPath: /etc/hlo-agent/tenants
+  readOnly: true
+{{- end }}
 {{- if .Values.clusters.files }}
 - name: clusters
   mountPath: /etc/hlo-agent/clusters
@@ -34,6 +39,11 @@
 {{- if include "hlo-agent.ownPolicies" . }}
 - name: policies
   {{- include "hlo-agent.projected" (list (printf "%s-policies" (include "hlo-agent.fullname" .)) .Values.policies) | nindent 2 }}
+{{- end }}
+{{- if .Values.tenants }}
+- name: tenants
+  configMap:
+    name: {{ include "hlo-agent.fullname" . }}-tenants
 {{- end }}
 {{- with .Values.clusters.files }}
 - name: clusters
