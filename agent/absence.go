@@ -155,6 +155,9 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		if id := serviceOf(&p.entity); id != "" {
 			r.queue.AddAfter(id, serviceDelay) // without it the others may be all
 		}
+		if r.overlays != nil {
+			r.overlays.deleted(&p.entity)
+		}
 		if len(p.live) == 0 {
 			r.tracker.forget(p.id)
 		}

@@ -43,6 +43,7 @@ type overlays struct {
 	given map[ngsild.EntityID]netip.Addr // by component, until the entity says so
 	down  map[ngsild.EntityID]*removal   // services whose network was ordered away
 	errs  map[ngsild.EntityID]string     // why a service's network is not as it should be
+	stale map[ngsild.EntityID]bool       // services of which the server knows a component whose entity is gone
 	log   *slog.Logger
 
 	recalled bool // down is known
@@ -63,7 +64,7 @@ func (r *reconciler) newOverlays(transport http.RoundTripper) (*overlays, error)
 		return nil, fmt.Errorf("OVERLAY_SECRET_FILE: %s must hold at least %d characters", r.cfg.OverlaySecretFile, overlay.SecretMin)
 	}
 	o := &overlays{reconciler: r, shim: overlay.NewShim(r.cfg.ShimURL, &http.Client{Transport: transport, Timeout: peerTimeout}),
-		secret: []byte(secret), log: r.log, given: map[ngsild.EntityID]netip.Addr{}, down: map[ngsild.EntityID]*removal{}, errs: map[ngsild.EntityID]string{}}
+		secret: []byte(secret), log: r.log, given: map[ngsild.EntityID]netip.Addr{}, down: map[ngsild.EntityID]*removal{}, errs: map[ngsild.EntityID]string{}, stale: map[ngsild.EntityID]bool{}}
 	o.lane = newLane(r.now, o.tend, func(ngsild.EntityID) {})
 	return o, nil
 }
@@ -121,19 +122,41 @@ func (o *overlays) look(service *ngsild.Entity) {
 	o.lookDown(service)
 }
 
+// deleted has the server forget a component whose entity is gone, and the service's
+// network with the last one.
+func (o *overlays) deleted(e *ngsild.Entity) {
+	id := serviceOf(e)
+	text, _ := e.Text(attrAddress)
+	service, _ := o.links.cached(id)
+	if _, bore := overlay.ParseAddress(text); !bore || id == "" || !o.handles(service) {
+		return
+	}
+	o.mu.Lock()
+	o.stale[id] = true
+	delete(o.given, e.ID)
+	o.mu.Unlock()
+	o.lane.queue.AddAfter(id, serviceDelay)
+}
+
 // tend brings the server, and then the components' entities, to what the
 // membership shall be. It may be repeated, and stopped anywhere.
 func (o *overlays) tend(ctx context.Context, service ngsild.EntityID) error {
 	err := o.lift(ctx, service)
 	m := o.members(service)
+	o.mu.Lock()
+	stale := o.stale[service]
+	o.mu.Unlock()
 	switch {
 	case err != nil:
-	case m.settled():
+	case m.settled() && !stale:
 		return nil
 	default:
 		err = o.arrange(ctx, service, &m)
 	}
 	o.mu.Lock()
+	if err == nil && stale {
+		delete(o.stale, service)
+	}
 	before := o.errs[service]
 	delete(o.errs, service)
 	if err != nil {

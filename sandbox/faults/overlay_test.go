@@ -294,6 +294,13 @@ func TestOverlayIsOrderedAway(t *testing.T) {
 	networkOf(r.objects, "web")
 	networkOf(r.objects, "late")
 	eventually(t, "the server knows both", down(3))
+	// Entities that are deleted without an order to remove them leave the network, too.
+	r.do(http.MethodDelete, entityPath(componentID("late")), nil)
+	r.gone(onK8s, "late")
+	eventually(t, "the server knows the other one", down(2))
+	r.do(http.MethodDelete, entityPath(componentID("web")), nil)
+	r.gone(onK8s, "web")
+	eventually(t, "the server knows none", down(0))
 	eventually(t, "nothing of the order is left", func() error {
 		var left []object
 		return errors.Join(json.Unmarshal(r.do(http.MethodGet, "/ngsi-ld/v1/entities?type=OverlayRemoval&local=true", nil), &left), differ("records", len(left), 0))
