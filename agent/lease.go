@@ -51,7 +51,7 @@ type lease struct {
 	over    bool // and is not the leader any more
 	leaving bool
 	clean   bool
-	failing bool // the last request failed
+	said    time.Time // when it was last logged that a request failed
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -61,6 +61,7 @@ type lease struct {
 func newLease(cfg *Config, self string, to *rest.Config, log *slog.Logger) (*lease, error) {
 	to = rest.CopyConfig(to)
 	to.Timeout = leaseCall
+	to.ContentType, to.AcceptContentTypes = "application/json", "application/json"
 	client, err := coordination.NewForConfig(to)
 	if err != nil {
 		return nil, fmt.Errorf("LEADER_ELECTION: %w", err)
@@ -240,12 +241,11 @@ func (l *lease) learn(holder string) {
 	l.heard(holder)
 }
 
-// went notes how a request went; only the first of several failures is logged. It
-// needs the lock.
+// went notes how a request went; failures are logged once a minute. It needs the lock.
 func (l *lease) went(err error) {
-	failed := err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !l.leaving
-	if failed && !l.failing {
+	ordinary := err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || l.leaving
+	if !ordinary && time.Since(l.said) > time.Minute {
+		l.said = time.Now()
 		l.log.Warn("the lease cannot be read or written for now", "lease", l.Describe(), "err", err)
 	}
-	l.failing = failed
 }

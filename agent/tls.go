@@ -88,9 +88,9 @@ func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, shown *certif
 	}
 	shown = publicCertificates(cfg)
 	if o.room != nil { // behind listeners that are open already
-		_, err = shown.load()
+		renewed, err = shown.load() // other copies are known by them
 		public, ops = o.room.faces()
-		return public, ops, shown, nil, err
+		return public, ops, shown, renewed, err
 	}
 	if public, err = open("LISTEN_ADDR", cfg.ListenAddr, cfg.ListenFrom, cfg.ListenConnections, "public", shown); err != nil {
 		return nil, nil, nil, nil, err
