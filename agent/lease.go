@@ -28,10 +28,11 @@ import (
 
 // Times of the Lease. After a crash others wait for leaseTime, and no longer than one
 // and a fifth of leaseRetry more until they look. Who leads stops after leaseTrust
-// without a renewal; what is left of leaseTime is arriveTime.
+// without a renewal; what is left of leaseTime is arriveTime, and a second, since
+// client-go's copies see two renewals within one second as one.
 const (
 	leaseTime  = 10 * time.Second
-	leaseTrust = leaseTime - arriveTime
+	leaseTrust = leaseTime - arriveTime - time.Second
 	leaseRetry = 500 * time.Millisecond
 	leaseCall  = 3 * time.Second // one request
 )
