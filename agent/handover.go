@@ -30,6 +30,7 @@ type neighbours struct {
 	client *peer.Client
 	again  func(ngsild.EntityID) // has a component's pass run
 	count  func(result string)
+	moved  func(component ngsild.EntityID, from, to string) // tells that a move to another domain was accepted there
 	now    func() time.Time
 	log    *slog.Logger
 
@@ -72,6 +73,7 @@ const goneThere = "gone"
 func newNeighbours(client *peer.Client, r *reconciler) *neighbours {
 	return &neighbours{client: client, again: func(id ngsild.EntityID) { r.queue.Add(id) }, now: r.now, log: r.log,
 		count: func(result string) { r.metrics.handovers.WithLabelValues(result).Inc() },
+		moved: r.tellHandedOver,
 		left:  map[ngsild.EntityID]string{}, lanes: map[ngsild.EntityID]*lane{}, copies: map[ngsild.EntityID]map[ngsild.EntityID]*copied{}}
 }
 
@@ -285,6 +287,9 @@ func (n *neighbours) finish(component, domain ngsild.EntityID, task copied, err 
 	case err == nil && task.want != nil:
 		n.count("accepted")
 		n.log.Info("handed over", "entity", component, "domain", domain, "element", task.element)
+		if task.from != "" && task.from != task.element {
+			n.moved(component, string(task.from), string(task.element)+" of "+string(domain))
+		}
 	case err == nil:
 		n.count("removed")
 		n.log.Info("removed from another domain", "entity", component, "domain", domain)

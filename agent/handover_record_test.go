@@ -86,7 +86,7 @@ func TestHandOversAreRecorded(t *testing.T) {
 	ctx, broker := t.Context(), &recordBroker{held: map[ngsild.EntityID]map[string]any{}}
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	start := func() *neighbours {
-		return &neighbours{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), again: func(ngsild.EntityID) {}, count: func(string) {},
+		return &neighbours{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), again: func(ngsild.EntityID) {}, count: func(string) {}, moved: func(ngsild.EntityID, string, string) {},
 			left: map[ngsild.EntityID]string{}, lanes: map[ngsild.EntityID]*lane{}, copies: map[ngsild.EntityID]map[ngsild.EntityID]*copied{}}
 	}
 	ok := func(err error) {

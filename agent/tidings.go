@@ -6,6 +6,7 @@ import (
 
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // What is told in Kubernetes Events: refusals, failures, moves and ends, and what
@@ -65,6 +66,11 @@ func worthTelling(s *status) bool {
 		return true
 	}
 	return unwell(s.Phase) || s.Phase == mapping.Succeeded
+}
+
+// tellHandedOver tells that another domain has accepted a component that was here.
+func (r *reconciler) tellHandedOver(id ngsild.EntityID, from, to string) {
+	r.events.add(news{entity: id, cluster: defaultCluster, object: standIn(id, r.cfg.Namespace), reason: seenHandedOver, message: "from " + from + " to " + to})
 }
 
 // tellApplied tells what an apply did that nobody ordered.

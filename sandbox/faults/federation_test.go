@@ -96,6 +96,7 @@ func TestComponentThroughTwoDomains(t *testing.T) {
 
 	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
 	f.only(f.beta, f.alpha, "web")
+	f.alpha.happens("web", "Normal HandedOver ServiceComponent/service-shop-component-web: from "+k1+" to "+b1)
 
 	f.alpha.patch(componentID("web"), object{"serviceComponentStatus": word("Removing")})
 	f.alpha.says(componentID("web"), "Unplaced", "Removed")
