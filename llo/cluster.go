@@ -35,7 +35,7 @@ type Config struct {
 	// Log may be nil.
 	Log *slog.Logger
 	// Observe is told of every request: verb (apply, adopt, preview, delete, release, get, list,
-	// watch, discover), kind, HTTP status (0: no answer), and time to the answer,
+	// watch, discover; create, patch of an Event), kind, HTTP status (0: no answer), and time to the answer,
 	// of a watch to its start. May be nil; must not block.
 	Observe func(verb, kind string, code int, d time.Duration)
 	// TakenOver is told of every forced take-over of fields from another manager.
