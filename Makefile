@@ -127,9 +127,9 @@ simulate: ## the agent in a made-up world where everything breaks; SEEDS=4000, o
 	go test -c -o bin/simulate.test ./sandbox/simulate
 	@cd sandbox/simulate && $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),4000)) ../../bin/simulate.test -test.run '^TestSimulate$$' -test.timeout 0 $(if $(SEED),-test.v)
 
-simulate-bugs: ## that the simulation catches every bug planted on purpose
+simulate-bugs: ## that the simulation catches every bug planted on purpose; BUGS=find to look for seeds anew
 	go test -c -o bin/simulate.test ./sandbox/simulate
-	@cd sandbox/simulate && BUGS=all ../../bin/simulate.test -test.run '^TestPlantedBugs$$' -test.timeout 0 -test.v
+	@cd sandbox/simulate && BUGS=$(or $(BUGS),all) ../../bin/simulate.test -test.run '^TestPlantedBugs$$' -test.timeout 0 -test.v
 
 chaos: ## the processes of the sandbox killed at random while a workload runs; CHAOS_TIME=3m
 	@go run ./cmd/hlo-sandbox assets >/dev/null
