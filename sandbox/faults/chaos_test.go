@@ -22,16 +22,18 @@ import (
 // chaosTime is how long processes are killed where CHAOS_TIME does not say.
 const chaosTime = 20 * time.Second
 
-// chaos is a rig whose processes are killed at random while people order things.
+// chaos is two copies of an agent whose processes, and those around them, are killed at
+// random while people order things.
 type chaos struct {
-	*rig
+	*pair
 	server *kube.Server
 	random *rand.Rand
 	killed map[string]int
+	lost   int // leads that could not be renewed in time
 	orders int
 }
 
-// TestChaos kills the agent, the broker, the API server and etcd at random while a
+// TestChaos kills copies of the agent, the broker, the API server and etcd at random while a
 // workload runs. When all are up again, the cluster comes to what the entities
 // order, each status tells what its object says, what is somebody else's is
 // untouched, and nothing is written any more. CHAOS_TIME says for how long.
@@ -52,9 +54,10 @@ func TestChaos(t *testing.T) {
 			kill = time.Now().Add(time.Duration(500+c.random.IntN(6000)) * time.Millisecond)
 		}
 		c.order()
+		c.revive()
 		pass(t, time.Duration(20+c.random.IntN(300))*time.Millisecond)
 	}
-	must(t, poll(t.Context(), 4*time.Minute, c.settled))
+	must(t, poll(t.Context(), 4*time.Minute, func() error { c.revive(); return c.settled() }))
 	before := c.state()
 	pass(t, 10*time.Second) // three resyncs
 	if after := c.state(); after != before {
@@ -69,8 +72,8 @@ func TestChaos(t *testing.T) {
 	if t.Failed() {
 		verdict = "invariants violated"
 	}
-	figure := fmt.Sprintf("chaos: %v, %d orders, killed: agent %d, broker %d, API server %d, etcd %d; %s", time.Since(began).Round(time.Second),
-		c.orders, c.killed["agent"], c.killed["broker"], c.killed["API server"], c.killed["etcd"], verdict)
+	figure := fmt.Sprintf("chaos: %v, %d orders, killed: agent %d, broker %d, API server %d, etcd %d; leads lost: %d; %s", time.Since(began).Round(time.Second),
+		c.orders, c.killed["agent"], c.killed["broker"], c.killed["API server"], c.killed["etcd"], c.lost, verdict)
 	t.Log(figure)
 	if file := os.Getenv("CHAOS_FIGURE"); file != "" {
 		must(t, os.WriteFile(file, []byte(figure+"\n"), 0o600))
@@ -84,12 +87,13 @@ func newChaos(t *testing.T) *chaos {
 	t.Cleanup(func() { must(t, server.Stop()) })
 	broker := startBroker(t, "--state", filepath.Join(t.TempDir(), "broker.json"))
 	c := &chaos{server: server, killed: map[string]int{}, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 7))}
-	c.rig = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", map[string]string{
+	c.pair = pairOf(newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", map[string]string{
 		"RESYNC_INTERVAL": "3s", "DEGRADED_RESYNC_INTERVAL": "2s", "SUBSCRIPTION_CHECK_INTERVAL": "2s", "MOVE_TIMEOUT": "20s",
 		"PRUNE_MIN": "1000", // the broker is killed before it has saved, so entities do vanish
-	})
+	}), server)
 	c.create(world()...)
 	c.start()
+	c.copies[1].launch()
 	c.orchestrate()
 	return c
 }
@@ -102,9 +106,10 @@ func (c *chaos) kill() {
 	down := time.Duration(c.random.IntN(2500)) * time.Millisecond
 	switch which {
 	case "agent":
-		c.agent.kill()
+		one := c.copies[c.random.IntN(2)]
+		one.agent.kill()
 		pass(c.t, down)
-		c.launch()
+		one.launch()
 	case "broker":
 		c.brokerProcess.process.kill()
 		pass(c.t, down)
@@ -117,6 +122,22 @@ func (c *chaos) kill() {
 		c.server.StopEtcd()
 		pass(c.t, down)
 		must(c.t, c.server.StartEtcd(c.t.Context()))
+	}
+}
+
+// revive starts copies that have ended since they could not renew their lead, as a
+// kubelet does.
+func (c *chaos) revive() {
+	for _, one := range c.copies {
+		select {
+		case <-one.agent.done:
+			if text := one.agent.said.String(); !strings.Contains(text, "may not act any more") {
+				c.t.Errorf("a copy ended: %v\n%s", one.agent.err, text[max(0, len(text)-2000):])
+			}
+			c.lost++
+			one.launch()
+		default:
+		}
 	}
 }
 

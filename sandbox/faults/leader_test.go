@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hlo-agent/hlo-agent/sandbox/faults"
+	"github.com/hlo-agent/hlo-agent/sandbox/kube"
 )
 
 // pair is two copies of one agent, each with a way of its own to the broker and to
@@ -67,14 +68,20 @@ const (
 
 func newPair(t *testing.T, env map[string]string) *pair {
 	t.Helper()
-	first := newRig(t, env)
+	return pairOf(newRig(t, env), cluster.Server(t))
+}
+
+// pairOf adds another copy to a rig that has not begun.
+func pairOf(first *rig, server *kube.Server) *pair {
+	t := first.t
+	t.Helper()
 	second := *first
 	second.listen, second.ops = freeAddress(t), freeAddress(t)
 	service := httptest.NewServer(&either{to: [2]string{first.listen, second.listen}})
 	t.Cleanup(service.Close)
 	first.env["LEADER_ELECTION"], first.env["NOTIFICATION_URL"] = "true", service.URL+"/notify"
 	second.toBroker = second.proxy(first.brokerProcess.url(), nil)
-	second.reach(cluster.Server(t))
+	second.reach(server)
 	second.env = maps.Clone(first.env)
 	maps.Copy(second.env, map[string]string{
 		"CB_URL": second.toBroker.URL(), "KUBECONFIG": second.kubeconfig, "LISTEN_ADDR": second.listen, "OPS_ADDR": second.ops,
