@@ -57,6 +57,11 @@ func hearing(t *testing.T, do func(*teller, *ear)) {
 
 func (e *ear) number() int { e.mu.Lock(); defer e.mu.Unlock(); return len(e.heard) }
 
+func (e *ear) counted(result string) int { e.mu.Lock(); defer e.mu.Unlock(); return e.results[result] }
+
+// told are those that were heard so far.
+func (e *ear) told() []llo.Event { e.mu.Lock(); defer e.mu.Unlock(); return slices.Clone(e.heard) }
+
 func newsOf(object, reason, message string) news {
 	id := ngsild.EntityID("urn:ngsi-ld:Service:s:Component:" + object)
 	return news{entity: id, cluster: defaultCluster, object: standIn(id, "work"), warning: true, reason: reason, message: message}
@@ -73,9 +78,9 @@ func TestEventsAreCounted(t *testing.T) {
 		}
 		passes(time.Minute)
 		if n := e.number(); n != 3 {
-			t.Fatalf("told %d times in two and a half minutes, want 3: %+v", n, e.heard)
+			t.Fatalf("told %d times in two and a half minutes, want 3: %+v", n, e.told())
 		}
-		first, last := e.heard[0], e.heard[2]
+		first, last := e.told()[0], e.told()[2]
 		if first.Count != 1 || last.Count != 90 || first.Name != last.Name || !last.Last.Equal(first.First.Add(89*time.Second)) {
 			t.Errorf("first %+v, last %+v", first, last)
 		}
@@ -85,7 +90,7 @@ func TestEventsAreCounted(t *testing.T) {
 		passes(eventWindow + time.Minute)
 		tell.add(newsOf("c", "NoImage", "none"))
 		passes(time.Second)
-		if again := e.heard[len(e.heard)-1]; again.Count != 1 || again.Name == first.Name {
+		if again := e.told()[len(e.told())-1]; again.Count != 1 || again.Name == first.Name {
 			t.Errorf("after a long time, not anew: %+v", again)
 		}
 	})
@@ -102,18 +107,18 @@ func TestEventsOfOneObjectAreFew(t *testing.T) {
 		tell.add(newsOf("other", "Rejected", "its own"))
 		passes(5 * time.Second)
 		names := map[string]bool{}
-		for _, one := range e.heard {
+		for _, one := range e.told() {
 			names[one.Name] = true
 		}
 		if len(names) != eventsOfObject+1 {
 			t.Errorf("%d Events, want %d of one and 1 of the other", len(names), eventsOfObject)
 		}
-		if e.results["dropped"] != 195 {
-			t.Errorf("dropped: %v, want the 195 with reasons of their own", e.results)
+		if e.counted("dropped") != 195 {
+			t.Errorf("dropped: %d, want the 195 with reasons of their own", e.counted("dropped"))
 		}
 		passes(2 * time.Minute) // one that was told in between is told again
-		if !slices.ContainsFunc(e.heard, func(one llo.Event) bool { return one.Message == "message 199" && one.Count > 100 }) {
-			t.Errorf("none is counted with others: %+v", e.heard)
+		if !slices.ContainsFunc(e.told(), func(one llo.Event) bool { return one.Message == "message 199" && one.Count > 100 }) {
+			t.Errorf("none is counted with others: %+v", e.told())
 		}
 	})
 }
@@ -132,8 +137,8 @@ func TestEventsOfAllHaveARate(t *testing.T) {
 		if n := e.number(); n > eventsWaiting+eventsBurst+1 || n < eventsWaiting {
 			t.Errorf("%d of 5000 told, want those %d for which there was room", n, eventsWaiting)
 		}
-		if e.results["dropped"] != 5000-e.number() {
-			t.Errorf("counted: %v", e.results)
+		if e.counted("dropped") != 5000-e.number() {
+			t.Errorf("counted: %d", e.counted("dropped"))
 		}
 		passes(eventWindow)
 		passes(eventWindow)
@@ -148,7 +153,9 @@ func TestEventsOfAllHaveARate(t *testing.T) {
 // What cannot be told is tried a few times; what is forbidden is not.
 func TestEventsThatFail(t *testing.T) {
 	hearing(t, func(tell *teller, e *ear) {
+		e.mu.Lock()
 		e.fail = errors.New("no answer")
+		e.mu.Unlock()
 		tell.add(newsOf("c", "NoImage", ""))
 		passes(5 * time.Minute)
 		if n := e.number(); n != eventTries {
@@ -159,8 +166,8 @@ func TestEventsThatFail(t *testing.T) {
 		e.mu.Unlock()
 		tell.add(newsOf("d", "NoImage", ""))
 		passes(5 * time.Minute)
-		if n := e.number(); n != eventTries+1 || e.results["error"] != n {
-			t.Errorf("what is forbidden was tried %d times; counted: %v", n-eventTries, e.results)
+		if n := e.number(); n != eventTries+1 || e.counted("error") != n {
+			t.Errorf("what is forbidden was tried %d times; counted: %d", n-eventTries, e.counted("error"))
 		}
 	})
 }
@@ -169,8 +176,8 @@ func TestEventsHoldNoCredentials(t *testing.T) {
 	hearing(t, func(tell *teller, e *ear) {
 		tell.add(newsOf("c", "Rejected", "https://u:hunter2@registry/x"))
 		passes(time.Second)
-		if e.number() != 1 || strings.Contains(fmt.Sprint(e.heard), "hunter2") {
-			t.Errorf("told: %v", e.heard)
+		if e.number() != 1 || strings.Contains(fmt.Sprint(e.told()), "hunter2") {
+			t.Errorf("told: %v", e.told())
 		}
 	})
 }
