@@ -28,7 +28,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS
 RACE := $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 && echo -race)
 
 .PHONY: help build binaries image push chart helm-upload deploy all clean-build clean-deploy clean-all manifests release \
-	sandbox test check lint bench homing-bench homing-oracle messages fuzz dashboard clean
+	sandbox test check lint bench homing-bench homing-oracle messages simulate simulate-bugs chaos soak leader fuzz dashboard clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -49,16 +49,17 @@ func (o Outside) RunTenants(ctx context.Context, cfg Config, getenv func(string)
 	loops, stopAll := context.WithCancel(ctx)
 	defer stopAll()
 	floor := &floor{rooms: map[string]*room{}}
+	for _, t := range all { // all of them before anybody comes
+		floor.rooms[t.name] = &room{tenant: t}
+	}
 	var listeners, tenants errgroup.Group
 	process := &service{reconciler: &reconciler{metrics: m, log: log}, health: newHealth()}
 	listeners.Go(func() error { return public.Serve(inner, floor.public()) })
 	listeners.Go(func() error { return ops.Serve(inner, floor.ops(own, &cfg)) })
 	listeners.Go(func() error { return process.keepLoaded(inner, renewed...) })
 	for i, t := range all {
-		r := &room{tenant: t}
-		floor.rooms[t.name] = r
 		its := o
-		its.Kubernetes, its.room = t.kubernetes(o.Kubernetes), r
+		its.Kubernetes, its.room = t.kubernetes(o.Kubernetes), floor.rooms[t.name]
 		tenants.Go(func() error {
 			defer stopAll() // if it cannot go on, the process begins anew
 			return its.again(loops, configs[i], log.With("tenant", t.name))

@@ -226,9 +226,10 @@ func (p *pair) handed(from int, since time.Time) time.Duration {
 func TestLeaderChanges(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]struct {
-		signal syscall.Signal
-		within time.Duration
-	}{"killed": {syscall.SIGKILL, afterKill}, "stopped": {syscall.SIGTERM, afterStop}} {
+		signal        syscall.Signal
+		within, slack time.Duration
+	}{"killed": {syscall.SIGKILL, afterKill, 2 * afterKill}, "stopped": {syscall.SIGTERM, afterStop, 3 * afterStop}} { // long before a Lease runs out
+
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, nil)
@@ -255,14 +256,16 @@ func TestLeaderChanges(t *testing.T) {
 			last := end()
 			figure := fmt.Sprintf("leader %s: the other copy wrote first after %v, of %v", name, took.Round(time.Millisecond), change.within)
 			t.Log(figure)
+			within := change.slack // a machine that others use, with the race detector
 			if file := os.Getenv("LEADER_FIGURE"); file != "" {
+				within = change.within
 				f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 				must(t, err)
 				_, err = fmt.Fprintln(f, figure)
 				must(t, errors.Join(err, f.Close()))
 			}
-			if took > change.within {
-				t.Errorf("the other copy acted %v after this one was %s, want %v", took, name, change.within)
+			if took > within {
+				t.Errorf("the other copy acted %v after this one was %s, want %v", took, name, within)
 			}
 			for _, c := range names {
 				p.await(onK8s, c, "the last image", hasImage(last[c]))
