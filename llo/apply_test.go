@@ -165,8 +165,9 @@ func TestApplyNeverTouchesWhatIsNotOurs(t *testing.T) {
 				if !errors.As(err, &foreign) || !errors.Is(err, llo.ErrForeign) {
 					t.Fatalf("apply: %v, want a ForeignError", err)
 				}
-				test.want.Key = w.key("a")
-				if diff := cmp.Diff(test.want, *foreign); diff != "" {
+				want := test.want
+				want.Key = w.key("a")
+				if diff := cmp.Diff(want, *foreign); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				if now := w.get(k8sKind, "a"); now.GetResourceVersion() != theirs.GetResourceVersion() {
