@@ -20,6 +20,7 @@ func (s *Stage) Play(ctx context.Context, table *Table, steps []Step) (printed [
 	begun := regexp.MustCompile(`\x1e(\d+)\n`)
 	ended := regexp.MustCompile(`\x1f(\d+)\n`)
 	var b strings.Builder
+	b.WriteString("trap '" + stopJobs + "; exit 143' TERM\n")
 	for i, step := range steps {
 		text := step.Text
 		if step.File != "" {
