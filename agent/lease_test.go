@@ -77,15 +77,6 @@ func (w *leaseWire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(text)), Request: req}, err
 }
 
-func (l *leases) holder() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.held == nil || l.held.Spec.HolderIdentity == nil {
-		return ""
-	}
-	return *l.held.Spec.HolderIdentity
-}
-
 // candidate is one copy that takes part.
 type candidate struct {
 	*lease

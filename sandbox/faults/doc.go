@@ -37,7 +37,8 @@
 //	  TestRestartWritesNothing            llo/apply.go, report.go: written without comparing
 //	several copies (leader_test.go)
 //	  TestLeaderChanges                   queue.go: a stop works everything off; run.go: the Lease is not released
-//	  TestLeaderFrozen, TestLeaderCutOff  election.go: the fence is always open
+//	  TestLeaderFrozen                    election.go: the fence is always open
+//	  TestLeaderCutOff                    election.go: the same, and hold never ends; either alone is enough
 //	  TestLeaderStoppedAtAWrite           election.go: every stop is clean
 //	  TestFollowerHandsOn, …LetsGo        relay.go: nothing is sent; nobody is told that something is missing
 //	  TestFollowerForwards                front.go: the router answers
