@@ -62,8 +62,8 @@ type Receiver struct {
 	waiting chan []byte
 	bodies  bodies
 
-	mu     sync.Mutex
-	reread time.Time // when Reread was last called
+	rereading chan struct{} // holds one while Reread is called, and guards reread
+	reread    time.Time     // when Reread was last called
 }
 
 // NewReceiver returns a receiver. What it takes waits until Run is called.
@@ -79,8 +79,8 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 	}
 	return &Receiver{
 		cfg:     cfg,
-		waiting: make(chan []byte, waitingBodies),
-		bodies:  bodies{max: cfg.MaxBytes, limit: max(waitingBytes, 2*cfg.MaxBytes)},
+		waiting: make(chan []byte, waitingBodies), rereading: make(chan struct{}, 1),
+		bodies: bodies{max: cfg.MaxBytes, limit: max(waitingBytes, 2*cfg.MaxBytes)},
 	}
 }
 
@@ -161,8 +161,12 @@ func (r *Receiver) again(req *http.Request) bool {
 	if r.cfg.Reread == nil || len(req.Header.Values(r.cfg.SecretHeader)) == 0 {
 		return false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	select {
+	case r.rereading <- struct{}{}:
+		defer func() { <-r.rereading }()
+	case <-req.Context().Done():
+		return false
+	}
 	if since := time.Since(r.reread); since >= 0 && since < rereadTime {
 		return true
 	}
