@@ -170,7 +170,7 @@ func checkQuery(expr string, metrics map[string][]string) []string {
 		}
 		return name
 	}
-	ofScrape := []string{"instance", "le"}
+	ofScrape := []string{"instance", "namespace", "job", "le", "tenant"} // the last is of an agent with several tenants
 	for _, name := range metricName.FindAllString(expr, -1) {
 		of, known := metrics[base(name)]
 		if strings.HasPrefix(name, "hlo_agent_") && !known {
