@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -37,7 +36,7 @@ type Keeper struct {
 	cfg     KeeperConfig
 	secrets atomic.Pointer[[]string]
 
-	mu      sync.Mutex // guards the fields below
+	mu      turn // guards the fields below
 	current string
 	heldAt  map[string]time.Time // when Reread last found a secret in a subscription
 	owed    bool                 // a change that no check without error has reported yet
@@ -78,7 +77,7 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{cfg: cfg, watches: map[string]*watch{}, heldAt: map[string]time.Time{}}
+	k := &Keeper{mu: make(turn, 1), cfg: cfg, watches: map[string]*watch{}, heldAt: map[string]time.Time{}}
 	for _, want := range cfg.Want {
 		k.watches[want.ID] = &watch{}
 	}
@@ -274,5 +273,22 @@ func detailOf(s Subscription, state, reason string) Detail {
 	return Detail{
 		ID: s.ID, State: state, Reason: reason, TimesSent: n.TimesSent, TimesFailed: n.TimesFailed,
 		LastFailure: n.LastFailure, LastErrorReason: clean(n.LastErrorReason),
+	}
+}
+
+// turn is a lock that may be held over requests: whoever waits for it waits at a
+// channel. It holds one while it is taken.
+type turn chan struct{}
+
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
+
+// TryLock takes the lock if nobody has it.
+func (t turn) TryLock() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
 	}
 }
