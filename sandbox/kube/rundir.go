@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -22,10 +23,11 @@ const (
 // runDir is the folder of one running server, named for its port. Its lock is held as long as the owner lives:
 // a folder that nobody holds was left by a killed process.
 type runDir struct {
-	root string
-	path string
-	port int
-	lock *fileLock
+	root  string
+	path  string
+	port  int
+	lock  *fileLock
+	claim io.Closer // of the port, for all folders and users of the machine
 }
 
 // claimRunDir removes what killed processes left in root and takes the first port that is free.
@@ -43,17 +45,23 @@ func claimRunDir(ctx context.Context, root string) (*runDir, error) {
 	}
 	for port := firstPort; port <= lastPort; port++ {
 		path := filepath.Join(root, strconv.Itoa(port))
-		if _, err := os.Lstat(path); err == nil || !portFree(port) {
+		if _, err := os.Lstat(path); err == nil {
+			continue
+		}
+		claim := claimPort(port)
+		if claim == nil {
 			continue
 		}
 		if err := os.Mkdir(path, 0o700); err != nil {
+			claim.Close()
 			return nil, fmt.Errorf("make run folder: %w", err)
 		}
 		held, err := tryLock(filepath.Join(path, "lock"))
 		if err != nil {
+			claim.Close()
 			return nil, err
 		}
-		return &runDir{root: root, path: path, port: port, lock: held}, nil
+		return &runDir{root: root, path: path, port: port, lock: held, claim: claim}, nil
 	}
 	return nil, fmt.Errorf("no free port from %d to %d for the API server", firstPort, lastPort)
 }
@@ -101,13 +109,20 @@ func sweep(root string) error {
 	return nil
 }
 
-func portFree(port int) bool {
+// claimPort is nil when somebody has the port. Who claims it holds the UDP port of the same number, which no API
+// server uses: another folder's servers keep off the TCP port also while ours is stopped for a while.
+func claimPort(port int) io.Closer {
+	claim, err := net.ListenPacket("udp", loopback(port))
+	if err != nil {
+		return nil
+	}
 	listener, err := net.Listen("tcp", loopback(port))
 	if err != nil {
-		return false
+		claim.Close()
+		return nil
 	}
 	listener.Close()
-	return true
+	return claim
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -120,6 +135,7 @@ func (d *runDir) release() error {
 	}
 	defer guard.unlock()
 	defer d.lock.unlock()
+	defer d.claim.Close()
 	if err := os.RemoveAll(d.path); err != nil {
 		return fmt.Errorf("remove run folder: %w", err)
 	}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -60,6 +61,30 @@ func TestClaimRunDirAvoidsATakenPort(t *testing.T) {
 	}
 	if err := other.release(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// As of a server that is stopped for a while: nobody listens, and the port is its own nevertheless.
+func TestClaimRunDirAvoidsAPortOfAnotherFolder(t *testing.T) {
+	t.Parallel()
+	first, err := claimRunDir(t.Context(), filepath.Join(t.TempDir(), "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := claimRunDir(t.Context(), filepath.Join(t.TempDir(), "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.port == second.port {
+		t.Errorf("port %d is claimed, and given", first.port)
+	}
+	for _, claimed := range []*runDir{first, second} {
+		if err := claimed.release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.claim.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("close the claim of a released folder once more: %v, want that it is closed", err)
 	}
 }
 

@@ -139,14 +139,19 @@ func TestRestart(t *testing.T) {
 	s.create("new", "a:1", false)
 	before := s.versions("same", "job")
 
-	s.patches.Store(0)
+	s.patched.Clear()
 	s.clock.Step(time.Hour)
 	s.run()
 	s.wait(map[string]string{"changed": "Starting", "new": "Pending"})
 	s.clock.Step(time.Second)
 	s.wait(map[string]string{"changed": "Running", "new": "Running"})
-	if n := s.patches.Load(); n != 4 {
-		t.Errorf("%d requests, want 4: two for each of the two that changed", n)
+	for _, name := range []string{"same", "job"} {
+		if _, sent := s.patched.Load(name); sent {
+			t.Errorf("a request wrote %q for nothing", name)
+		}
+	}
+	if _, sent := s.patched.Load("new"); !sent {
+		t.Error("no request is counted for what is new")
 	}
 	if diff := cmp.Diff(before, s.versions("same", "job")); diff != "" {
 		t.Errorf("written for nothing (-before +after):\n%s", diff)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +31,7 @@ type stage struct {
 	client    dynamic.ResourceInterface
 	clock     *clocktesting.FakeClock
 	began     time.Time
-	patches   atomic.Int64 // requests of the orchestrators
+	patched   sync.Map // the names of objects for which the orchestrators sent a PATCH
 	mu        sync.Mutex
 	history   map[string][]string // by object name
 	gone      map[string]bool
@@ -174,17 +174,17 @@ func (s *stage) poll(done func() bool, failed func() string) {
 	}
 }
 
-// counted counts the PATCH requests that pass.
-type counted struct {
+// noted notes the objects of PATCH requests that pass.
+type noted struct {
 	next    http.RoundTripper
-	patches *atomic.Int64
+	patched *sync.Map
 }
 
-func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
+func (n noted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodPatch {
-		c.patches.Add(1)
+		n.patched.Store(path.Base(strings.TrimSuffix(r.URL.Path, "/status")), true)
 	}
-	return c.next.RoundTrip(r)
+	return n.next.RoundTrip(r)
 }
 
 // run starts orchestrators on the stage and gives a function that ends them.
@@ -192,7 +192,7 @@ func (s *stage) run() (stop func()) {
 	s.t.Helper()
 	log := slog.New(slog.NewTextHandler(s.t.Output(), nil))
 	config := rest.CopyConfig(s.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counted{next, &s.patches} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return noted{next, &s.patched} })
 	o, err := New(Config{REST: config, Log: log, Namespace: s.namespace, Hold: time.Hour, Clock: s.clock})
 	if err != nil {
 		s.t.Fatal(err)
