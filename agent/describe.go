@@ -85,7 +85,7 @@ type condition struct {
 func describeCommand(o *operator) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use: "describe ID", Short: "Show all that is known of one component", Args: cobra.ExactArgs(1),
+		Use: "describe ID", Short: "Show all that is known of one component", Args: components(1),
 		Long: "The entity, why that element, which mapping and why, the resources with their conditions, and what the agent did.\n" +
 			"All of it is read from broker and cluster. ID may be the end of the id, SERVICE/COMPONENT, or the name of the resource.",
 		Example:           "  hlo-agent describe web\n  hlo-agent describe shop/web -o yaml",
@@ -106,7 +106,7 @@ func describeCommand(o *operator) *cobra.Command {
 			c := s.see(cmd.Context(), id, true)
 			d := s.describe(c)
 			d.History = s.history(cmd.Context(), c)
-			d.Notes = s.notes
+			d.Notes = s.unseen()
 			if output != "text" {
 				return printValue(cmd.OutOrStdout(), output, d)
 			}
@@ -192,7 +192,7 @@ type page struct {
 
 func (p *page) line(depth int, name, format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.out, "%s%-*s %s\n", strings.Repeat("  ", depth), 14-2*depth, name, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+		_, p.err = fmt.Fprintf(p.out, "%s%-*s %s\n", strings.Repeat("  ", depth), 20-2*depth, name, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	}
 }
 

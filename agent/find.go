@@ -31,9 +31,29 @@ func find(ids []ngsild.EntityID, names map[ngsild.EntityID]string, word string) 
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", fmt.Errorf("no ServiceComponent is called %q%s", word, someOf("; there are ", ids))
+		return "", fmt.Errorf("no ServiceComponent is called %q%s", word, meant(ids, word))
 	}
 	return "", fmt.Errorf("%q may be one of %d ServiceComponents%s", word, len(found), someOf(": ", found))
+}
+
+// meant says which components somebody may mean by a word that is the name of none.
+func meant(ids []ngsild.EntityID, word string) string {
+	var of, like []ngsild.EntityID
+	for _, id := range ids {
+		service, _, _ := strings.Cut(string(id), ":Component:")
+		if service == word || strings.HasPrefix(short(id), word+"/") {
+			of = append(of, id)
+		} else if strings.Contains(string(id), word) {
+			like = append(like, id)
+		}
+	}
+	switch {
+	case len(of) > 0:
+		return someOf("; it is a service, and its components are ", of)
+	case len(like) > 0:
+		return someOf("; perhaps one of these is meant: ", like)
+	}
+	return someOf("; there are ", ids)
 }
 
 func someOf(before string, ids []ngsild.EntityID) string {
@@ -61,6 +81,16 @@ func short(id ngsild.EntityID) string {
 }
 
 func lastOf(id string) string { return id[strings.LastIndexByte(id, ':')+1:] }
+
+// components checks that a command is given as many components as it wants; at least one if that is negative.
+func components(want int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, words []string) error {
+		if len(words) == want || want < 0 && len(words) > 0 {
+			return nil
+		}
+		return fmt.Errorf("%s: %d names were given; `%s status` lists the components", cmd.UseLine(), len(words), cmd.Root().DisplayName())
+	}
+}
 
 // findInBroker is find among the components that the broker holds.
 func findInBroker(ctx context.Context, cfg *Config, client *ngsild.Client, word string) (ngsild.Entity, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -262,6 +263,21 @@ func (l *links) known(ids []ngsild.EntityID) []ngsild.Entity {
 		}
 	}
 	return out
+}
+
+// knownAs is the entity that is held and has this id, or whose id ends with it after a colon; nil if there is none.
+func (l *links) knownAs(word string) *ngsild.Entity {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.entities[ngsild.EntityID(word)]; k != nil && k.exists {
+		return &k.entity
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(l.entities), compareID) {
+		if k := l.entities[id]; k.exists && word != "" && strings.HasSuffix(string(id), ":"+word) {
+			return &k.entity
+		}
+	}
+	return nil
 }
 
 // ofType lists the cached entities of a type, in order of id.

@@ -18,7 +18,7 @@ func reconcileCommand(o *operator) *cobra.Command {
 			"What waits, or is tried again with pauses, is looked at then; what is as it should be is left alone.",
 		Example: "  hlo-agent reconcile web\n  hlo-agent reconcile urn:ngsi-ld:Service:shop:Component:web",
 	}, attrReconcile, func() any { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") },
-		"the agent was asked to look at it; `why` says what came of it")
+		"asked for: a running agent looks at it now, and `why` says what comes of it")
 }
 
 func pauseCommand(o *operator) *cobra.Command {
@@ -41,7 +41,7 @@ func resumeCommand(o *operator) *cobra.Command {
 // order completes a command that writes one property of the components that are
 // named, all of which must be there before the first is written.
 func (o *operator) order(cmd *cobra.Command, name string, value func() any, done string) *cobra.Command {
-	cmd.Args = cobra.MinimumNArgs(1)
+	cmd.Args = components(-1)
 	cmd.ValidArgsFunction = o.complete
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		cfg, client, err := o.reach(cmd)

@@ -71,8 +71,8 @@ func statusCommand(o *operator) *cobra.Command {
 			"agent runs. PHASE is where a component stands now; NOTE says where its report differs from that.",
 		Example: "  hlo-agent status\n  hlo-agent status -o wide --watch\n  hlo-agent status -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains([]string{"table", "wide", "json", "yaml"}, output) {
-				return fmt.Errorf("-o %q: must be table, wide, json or yaml", output)
+			if formats := []string{"table", "wide", "json", "yaml"}; !slices.Contains(formats, output) || watch && slices.Index(formats, output) > 1 {
+				return fmt.Errorf("-o %q: must be table, wide, json or yaml, and one of the first two with --watch", output)
 			}
 			s, stop, err := o.look(cmd)
 			if err != nil {
@@ -92,7 +92,6 @@ func statusCommand(o *operator) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and print what changes")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, wide, json or yaml")
-	cmd.MarkFlagsMutuallyExclusive("watch", "output")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "wide", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
 }
@@ -103,6 +102,14 @@ func (s *sight) complain(err error) error {
 		return exit(1) // what there is to say is in the table's head
 	}
 	return err
+}
+
+// unseen says what could not be looked at.
+func (s *sight) unseen() []string {
+	if s.noBroker == nil {
+		return slices.Clone(s.notes)
+	}
+	return append([]string{s.noBroker.Error()}, s.notes...)
 }
 
 func printValue(out io.Writer, format string, value any) error {
@@ -118,13 +125,10 @@ func printValue(out io.Writer, format string, value any) error {
 
 func (s *sight) overview(ctx context.Context) overview {
 	base, _ := s.cfg.brokerBase() // it was checked
-	v := overview{Agent: s.cfg.AgentID, Domains: s.domains.ids, Broker: base, Notices: s.notices(ctx), Notes: s.notes, Components: []componentOverview{}}
-	if s.noBroker != nil {
-		v.Notes = append([]string{s.noBroker.Error()}, v.Notes...)
-	}
+	v := overview{Agent: s.cfg.AgentID, Domains: s.domains.ids, Broker: base, Notices: s.notices(ctx), Notes: s.unseen(), Components: []componentOverview{}}
 	var err error
 	if v.Leader, err = s.leader(ctx); err != nil && len(s.notes) == 0 { // else the cluster was said not to answer
-		v.Notes = append(slices.Clone(v.Notes), "which copy acts is not known: "+err.Error())
+		v.Notes = append(v.Notes, "which copy acts is not known: "+err.Error())
 	}
 	for _, name := range s.clusters.names() {
 		one := clusterOverview{Name: name, State: "answers"}
@@ -287,19 +291,26 @@ func orDash(text string) string {
 	return text
 }
 
-// watch prints what changes until ctx ends. A broker that does not answer for a
-// while is passed over.
+// watch prints what changes until ctx ends. While the broker does not answer nothing
+// is said of components, only that.
 func (t *statusTable) watch(ctx context.Context, s *sight) error {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	for {
+	for away := s.noBroker != nil; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 		before := s.entities
-		if s.readBroker(ctx); s.noBroker != nil {
+		s.readBroker(ctx)
+		if lost := s.noBroker != nil; lost != away && ctx.Err() == nil {
+			away = lost
+			if err := t.heard(s.noBroker); err != nil {
+				return err
+			}
+		}
+		if s.noBroker != nil {
 			s.entities = before
 			continue
 		}
@@ -313,6 +324,16 @@ func (t *statusTable) watch(ctx context.Context, s *sight) error {
 			return err
 		}
 	}
+}
+
+// heard says that the broker is lost, or, without a reason, that it is back.
+func (t *statusTable) heard(lost error) error {
+	line := "the broker answers again"
+	if lost != nil {
+		line = lost.Error() + "; nothing new is seen until it answers"
+	}
+	_, err := fmt.Fprintln(t.out, line)
+	return err
 }
 
 func goneFrom(before, now map[ngsild.EntityID]ngsild.Entity) []ngsild.EntityID {

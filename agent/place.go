@@ -63,21 +63,27 @@ func (r *reconciler) handles(service *ngsild.Entity) bool {
 	if r.domains.all {
 		return true
 	}
+	handler := r.handler(service)
+	return handler != "" && r.domains.ours(handler)
+}
+
+// handler is the domain whose agent handles a service; empty if the broker names none.
+func (r *reconciler) handler(service *ngsild.Entity) ngsild.EntityID {
 	if service != nil {
 		if handler := firstLink(service, "domainHandler"); handler != "" {
-			return r.domains.ours(handler)
+			return handler
 		}
 	}
 	known := r.links.ofType(typeDomain)
 	if len(known) == 1 {
-		return r.domains.ours(known[0].ID)
+		return known[0].ID
 	}
 	for _, d := range known {
 		if entry, _ := d.Bool("isEntrypoint"); entry {
-			return r.domains.ours(d.ID)
+			return d.ID
 		}
 	}
-	return false
+	return ""
 }
 
 // place decides whether the component is wanted, and gathers what it links to.

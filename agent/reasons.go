@@ -16,7 +16,9 @@ const (
 	seenNotTakenUp   = "NotTakenUp"    // nothing was made of an order yet
 	seenNotSaid      = "NotReported"   // it is there, and nothing was reported of it
 	seenEntityGone   = "EntityGone"    // a resource without an entity
+	seenBrokerAway   = "BrokerAway"    // a resource, and a broker that cannot be asked
 	seenElsewhere    = "Elsewhere"     // another domain's
+	seenNobodys      = "DomainUnnamed" // its element names no domain
 	seenHandedOver   = "HandedOver"    // another domain's, and handed over by ours
 	seenEnded        = "Ended"         // Finished, and nothing of it is here
 	seenImage        = "ImagePull"     // what orchestrators say when an image cannot be had
@@ -140,8 +142,12 @@ func explanations() map[string]explanation {
 			"look whether an agent runs for this domain and reaches the broker"},
 		seenEntityGone: {"the broker does not hold its entity any more, and its resource {resource} is still there",
 			"an agent deletes it once that is proved; if many are missing at once the guard holds it: `hlo-agent prune` shows which"},
+		seenBrokerAway: {"that is what its resource {resource} says, and the broker cannot be asked what is ordered",
+			"look at CB_URL, the network and the credentials; the agent keeps what runs meanwhile, and goes on by itself when the broker answers"},
 		seenElsewhere: {"it is another domain's: its element {element} belongs to {domain}, and nothing is written on it from here",
 			"ask with the settings of that domain's agent (DOMAIN_ID)"},
+		seenNobodys: {"its element {element} names no domain, so no agent takes it for its own",
+			"set domain of the entity of {element}"},
 		seenHandedOver: {"it was handed over to the domain {domain} of its element {element}, whose agent reports on it",
 			"look there: `hlo-agent why` with the settings of that domain's agent"},
 		seenEnded: {"it is Finished, and nothing of it is here",

@@ -108,9 +108,11 @@ func TestFind(t *testing.T) {
 	for word, want := range map[string]string{
 		string(ids[1]): string(ids[1]), "a/web": string(ids[0]), "db": string(ids[2]), "Component:db": string(ids[2]),
 		"aeros-b-web": string(ids[1]), "loner": string(ids[3]),
-		"web":  `"web" may be one of 2 ServiceComponents: a/web, b/web`,
-		"eb":   `no ServiceComponent is called "eb"; there are a/web, b/web, a/db, loner`,
-		"a:db": `no ServiceComponent is called "a:db"; there are a/web, b/web, a/db, loner`,
+		"web":                   `"web" may be one of 2 ServiceComponents: a/web, b/web`,
+		"eb":                    `no ServiceComponent is called "eb"; perhaps one of these is meant: a/web, b/web`,
+		"a:db":                  `no ServiceComponent is called "a:db"; there are a/web, b/web, a/db, loner`,
+		"a":                     `no ServiceComponent is called "a"; it is a service, and its components are a/web, a/db`,
+		"urn:ngsi-ld:Service:b": `no ServiceComponent is called "urn:ngsi-ld:Service:b"; it is a service, and its components are b/web`,
 	} {
 		got, err := find(ids, names, word)
 		if err != nil {

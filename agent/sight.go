@@ -150,10 +150,27 @@ func (s *sight) find(word string) (ngsild.EntityID, error) {
 		names[entityOf(l)] = l.Name
 	}
 	id, err := find(s.ids(), names, word)
+	if other := s.links.knownAs(word); err != nil && other != nil && other.Type != typeService {
+		err = fmt.Errorf("%s is of the type %s, and no ServiceComponent%s", other.ID, other.Type, someOf("; on it or of it are ", s.linkedTo(other.ID)))
+	}
 	if err != nil {
 		return "", errors.Join(append([]error{fmt.Errorf("%s: %w", brokerName(&s.cfg), err), s.noBroker}, asErrors(s.notes)...)...)
 	}
 	return id, nil
+}
+
+// linkedTo are the components that are placed on an entity, or whose element belongs to it.
+func (s *sight) linkedTo(id ngsild.EntityID) []ngsild.EntityID {
+	var on []ngsild.EntityID
+	for _, of := range sortedIDs(s.entities) {
+		e := s.entities[of]
+		element := firstLink(&e, attrElement)
+		known := s.links.knownAs(string(element))
+		if element == id || known != nil && (firstLink(known, "domain") == id || firstLink(known, "lowLevelOrchestrator") == id) {
+			on = append(on, of)
+		}
+	}
+	return on
 }
 
 // see looks at one component. With ask the API server is asked, by a dry run,
@@ -202,13 +219,16 @@ func (s *sight) preview(ctx context.Context, p *pass) {
 func (s *sight) judge(c *seen) {
 	lost := s.clusters.lost(c.cluster, 0)
 	switch {
+	case s.noBroker != nil && c.allocated == nil:
+		c.now = s.objectOf(c)
+		c.now.Reason = seenBrokerAway
 	case !c.there && c.allocated == nil:
 		c.now = s.objectOf(c)
 		c.now.Reason = seenEntityGone
 	case c.want == elsewhere:
 		c.now = c.said
 		if c.now.Phase == "" {
-			c.now = status{Phase: mapping.Unknown, Reason: seenElsewhere}
+			c.now = foreign(c.pass)
 		}
 	case lost != nil || !s.clusters.Ready(c.cluster):
 		c.now = c.said
@@ -226,6 +246,19 @@ func (s *sight) judge(c *seen) {
 	if c.said.Phase != "" && c.said.Phase != c.now.Phase && c.note == "" {
 		c.note = "reported as " + string(c.said.Phase)
 	}
+}
+
+// foreign is where a component stands that is not ours, and of which nothing was reported.
+func foreign(p *pass) status {
+	switch {
+	case firstLink(&p.entity, attrElement) == "":
+		return status{Phase: mapping.Unplaced, Reason: mapping.ReasonUnplaced}
+	case p.input.Element == nil:
+		return status{Phase: mapping.Unknown, Reason: mapping.ReasonElementMissing}
+	case firstLink(p.input.Element, "domain") == "":
+		return status{Phase: mapping.Unknown, Reason: seenNobodys}
+	}
+	return status{Phase: mapping.Unknown, Reason: seenElsewhere}
 }
 
 // observed judges by what the loop would say now.

@@ -70,7 +70,23 @@ func TestOperatorCommands(t *testing.T) {
 	r.tells(1, []string{"why", objectName("held")}, "no ServiceComponent is called")
 	r.tells(2, []string{"why", "shop/held"}, "is held by an object that is not ours", "ADOPT")
 	r.tells(2, []string{"why", "free"}, "run the agent with HOMING=auto")
-	r.tells(1, []string{"why", "nobody"}, `no ServiceComponent is called "nobody"; there are shop/bare, shop/free`)
+
+	// What no agent of this domain looks after, and why.
+	far, lost := rel("urn:ngsi-ld:Service:far"), rel("urn:ngsi-ld:InfrastructureElement:Nowhere:k1")
+	r.create(object{"id": "urn:ngsi-ld:Service:far", "type": "Service", "domainHandler": rel("urn:ngsi-ld:Domain:Beta")},
+		component("early", object{"service": far, "infrastructureElement": lost}), component("open", object{"service": far, "infrastructureElement": nil}))
+	r.tells(2, []string{"why", "early"}, "shop/early is Unknown (ElementMissing): the entity of its element Nowhere:k1 is not in the broker",
+		"The agent of the domain Beta, which handles its service, looks after it.")
+	r.tells(2, []string{"why", "open"}, "shop/open is Unplaced (Unplaced): it has no infrastructureElement", "The agent of the domain Beta")
+	r.create(element("urn:ngsi-ld:InfrastructureElement:Nowhere:k1", "Kubernetes"))
+	r.tells(2, []string{"why", "early"}, "shop/early is Unknown (Elsewhere): it is another domain's: its element Nowhere:k1 belongs to Nowhere")
+	r.patch("urn:ngsi-ld:InfrastructureElement:Nowhere:k1", object{"domain": null()})
+	r.tells(2, []string{"why", "early"}, "(DomainUnnamed): its element Nowhere:k1 names no domain")
+	r.tells(1, []string{"why", "nobody"}, `no ServiceComponent is called "nobody"; there are shop/bare, shop/early, shop/free`)
+	r.tells(1, []string{"why", "shop"}, "it is a service, and its components are shop/bare")
+	r.tells(1, []string{"describe", "Alpha:k1"}, "urn:ngsi-ld:InfrastructureElement:Alpha:k1 is of the type InfrastructureElement, and no ServiceComponent; on it or of it are shop/bare")
+	r.tells(1, []string{"pause", "we"}, "perhaps one of these is meant: shop/web")
+	r.tells(1, []string{"why"}, "hlo-agent why ID", "`hlo-agent status` lists the components")
 	r.tells(0, []string{"describe", "web"}, "Component: "+componentID("web"), "Mapping: aeros-k8s", "aeros-docker does not hold",
 		"hostname Alpha-k1", "orchestrator urn:ngsi-ld:LowLevelOrchestrator:Alpha:Kubernetes", "says Running ContainerRunning", "Reported: Running")
 	r.tells(0, []string{"describe", "held", "-o", "yaml"}, "phase: Pending", "reason: NameHeld", "mapping: aeros-k8s")
@@ -101,7 +117,7 @@ func TestOperatorCommands(t *testing.T) {
 
 	// A running agent looks when it is told to.
 	before := r.count("reconciles_total", `result="done"`)
-	r.tells(0, []string{"reconcile", "free"}, "shop/free the agent was asked to look at it")
+	r.tells(0, []string{"reconcile", "free"}, "shop/free asked for: a running agent looks at it now")
 	eventually(t, "a pass", func() error {
 		if n := r.count("reconciles_total", `result="done"`); n <= before {
 			return fmt.Errorf("%v passes, as before", n)
@@ -122,4 +138,5 @@ func TestOperatorCommands(t *testing.T) {
 	// Nor without a broker, as far as the cluster knows.
 	r.process.kill()
 	r.tells(1, []string{"status", "-n", r.namespace}, "(CB_URL)")
+	r.tells(1, []string{"why", objectName("free"), "-n", r.namespace}, "(CB_URL)")
 }
