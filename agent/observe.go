@@ -212,7 +212,7 @@ func (r *reconciler) standsSince(p *pass, main *llo.Live, state mapping.State) t
 		said := reported(&p.entity)
 		switch {
 		case state.Silent && main.Created.Before(now):
-			since = main.Created
+			since = now.Add(main.Created.Sub(now)) // steady from here on, though our clock is set
 		case said.Reason == reasonDeadlineExceeded && said.UID == string(main.UID):
 			since = now.Add(-r.cfg.ProgressDeadline)
 		}

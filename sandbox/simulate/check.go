@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hlo-agent/hlo-agent/llo"
 )
 
 // check compares a quiet world with what its entities order.
@@ -94,6 +96,9 @@ func (w *world) checkPlaced(e entity, el element, have []*unstructured.Unstructu
 	}
 	if ownerOf(main) != home.name {
 		w.violated("%s belongs to %s and not to %s", p, ownerOf(main), home.name)
+	}
+	if from := main.GetAnnotations()[llo.MovedFrom]; from != "" && from != el.id && !runs {
+		w.violated("%s has come from %s to %s, does not run there, and was never taken back", id, brief(from), brief(el.id))
 	}
 	w.checkSpec(e, el, main)
 	w.checkStatus(e, main)

@@ -36,7 +36,7 @@ func (w *world) follow(e event) {
 			})
 		})
 	}
-	if chance(d, 5) {
+	if chance(d, w.temper.silent) {
 		return // silent
 	}
 	image, _, _ := unstructured.NestedString(o.Object, "spec", "image")

@@ -24,6 +24,7 @@ func people() []happening {
 		{"change", 8, (*world).changeComponent},
 		{"remove", 7, (*world).orderAway},
 		{"remove while a report is on its way", 3, (*world).orderCrossed},
+		{"remove behind an agent's back", 2, (*world).orderAwayUnseen},
 		{"place", 6, (*world).placeAgain},
 		{"move", 8, (*world).moveComponent},
 		{"take the placement away", 2, (*world).unplace},
@@ -69,7 +70,7 @@ func (w *world) patch(id string, attrs map[string]any) bool {
 }
 
 func (w *world) createComponent() bool {
-	if len(w.entities("ServiceComponent")) >= 8 {
+	if len(w.entities("ServiceComponent")) >= w.temper.components {
 		return false
 	}
 	d := w.dice.Rand
@@ -98,7 +99,7 @@ func (w *world) createComponent() bool {
 
 // image is one of a few; now and then one that nobody has.
 func (w *world) image() string {
-	if chance(w.dice.Rand, 10) {
+	if chance(w.dice.Rand, w.temper.bad) {
 		return fmt.Sprintf("bad:%d", w.dice.IntN(3))
 	}
 	return fmt.Sprintf("good:%d", w.dice.IntN(5))
@@ -135,16 +136,50 @@ func (w *world) orderCrossed() bool {
 		if entityOf(o) != e.id() || o.GetDeletionTimestamp() != nil {
 			continue
 		}
-		before := w.mail()
-		w.setMail(post{delayed: 100})
-		ok := w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
-		time.Sleep(time.Microsecond) // until the notification is on its way
-		w.setMail(before)
+		if el, ours := elementOf(e.text("infrastructureElement")); ours && chance(w.dice.Rand, 30) && w.read(el.id) != nil {
+			w.toggle(el) // nobody knows whose it is
+			time.Sleep(between(w.dice.Rand, time.Millisecond, time.Second))
+		}
+		ok := w.withMail(post{delayed: 100}, func() bool {
+			return w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
+		})
 		phase := map[bool]string{true: "Failed", false: "Running"}[phaseOf(o) == "Running"]
 		w.kube.setStatus("llo", placeOfObject(o), o.GetUID(), map[string]any{"phase": phase, "message": "is " + phase, "observedGeneration": o.GetGeneration()})
 		return ok
 	}
 	return false
+}
+
+// withMail has the post be like this for one change.
+func (w *world) withMail(p post, do func() bool) bool {
+	before := w.mail()
+	w.setMail(p)
+	ok := do()
+	time.Sleep(time.Microsecond) // until the notification is on its way
+	w.setMail(before)
+	return ok
+}
+
+// orderAwayUnseen moves a component and orders it away before that is done. What
+// it leaves is told nothing of the order.
+func (w *world) orderAwayUnseen() bool {
+	e := w.component()
+	if e == nil || e.text("infrastructureElement") == "" {
+		return false
+	}
+	from, _ := elementOf(e.text("infrastructureElement"))
+	if !w.patch(e.id(), map[string]any{"infrastructureElement": relationship(pick(w.dice.Rand, elements).id)}) {
+		return false
+	}
+	time.Sleep(between(w.dice.Rand, 10*time.Millisecond, 3*time.Second))
+	away := func() bool {
+		return w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
+	}
+	if a := w.agentOf(w.home(from).name); a != nil && len(w.specs) > 1 && chance(w.dice.Rand, 70) {
+		w.kill(a)
+		return away()
+	}
+	return w.withMail(post{lost: 100}, away)
 }
 
 func (w *world) placeAgain() bool {

@@ -15,7 +15,7 @@ const (
 func run(seed uint64) *journal {
 	w := newWorld(seed)
 	defer w.close()
-	w.play(append(people(), trouble()...), happenings)
+	w.play(append(w.swarm(people(), 30, 60, 100), w.swarm(trouble(), 10, 30, 60, 100)...), happenings)
 	w.heal()
 	time.Sleep(quiet)
 	w.checkCopies(moveTimeout)
@@ -35,11 +35,7 @@ func (w *world) play(what []happening, n int) {
 		total += h.weight
 	}
 	for range n {
-		pause := between(w.dice.Rand, time.Millisecond, 12*time.Second)
-		if chance(w.dice.Rand, 40) {
-			pause /= 100
-		}
-		time.Sleep(pause)
+		time.Sleep(w.pause())
 		at := w.dice.IntN(total)
 		for _, h := range what {
 			if at -= h.weight; at < 0 {

@@ -125,10 +125,16 @@ func (w *world) cutWatches() bool {
 	return true
 }
 
+// expireVersions cuts the watches and forgets what they could go on with, now and then
+// with a deletion that nobody saw.
 func (w *world) expireVersions() bool {
 	w.note("fate", "old versions expire")
 	w.kube.compact()
 	w.kube.cut(func(*watcher) bool { return true })
+	if chance(w.dice.Rand, 50) {
+		time.Sleep(10 * time.Millisecond) // until nobody watches, and before somebody lists
+		w.deleteObject()
+	}
 	return true
 }
 

@@ -28,6 +28,7 @@ type world struct {
 	broker *broker.Broker
 	specs  []agentSpec
 	book   *book
+	temper temper
 
 	mu     sync.Mutex
 	agents map[string]*agentRun
@@ -74,7 +75,7 @@ func (w *world) setMail(p post) {
 // agents, which run.
 func newWorld(seed uint64) *world {
 	w := &world{journal: &journal{start: time.Now()}, dice: newDice(seed), kube: newKube(), agents: map[string]*agentRun{}}
-	w.book = newBook(w)
+	w.book, w.temper = newBook(w), w.drawTemper()
 	w.broker = broker.New(broker.Options{ArrayReduction: chance(w.dice.Rand, 50), Dial: w.dial})
 	w.kube.changed = w.seen
 	w.specs = []agentSpec{{"all", "*", "default"}}
