@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 )
@@ -62,7 +63,7 @@ func (q *request) selection(f *filter) func(*entity) bool {
 // page answers with one page of the entities that fulfil the condition, in the
 // order of their creation.
 func (q *request) page(fits func(*entity) bool, counted bool) answer {
-	found, total := q.tenant.list(fits, q.params.offset, q.params.limit, counted)
+	found, total := q.tenant.list(fits, q.params.ids, q.params.offset, q.params.limit, counted)
 	s := q.shape()
 	dst := make([]byte, 0, 2+1024*len(found))
 	if q.accept == "application/geo+json" {
@@ -90,14 +91,18 @@ func (q *request) page(fits func(*entity) bool, counted bool) answer {
 	return a
 }
 
-// list is one page of the entities that fit; the total is counted only when it
-// is asked for.
-func (t *tenant) list(fits func(*entity) bool, offset, limit int, counted bool) ([]*entity, int) {
+// list is one page of the entities that fit, with nil ids of all; the total is
+// counted only when it is asked for.
+func (t *tenant) list(fits func(*entity) bool, ids []string, offset, limit int, counted bool) ([]*entity, int) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var found []*entity
 	total := 0
-	for _, s := range t.order {
+	among := t.order
+	if ids != nil {
+		among = t.among(ids)
+	}
+	for _, s := range among {
 		if s.entity == nil || !fits(s.entity) {
 			continue
 		}
@@ -109,6 +114,18 @@ func (t *tenant) list(fits func(*entity) bool, offset, limit int, counted bool) 
 		}
 	}
 	return found, total
+}
+
+// among are the places of the entities with these ids, in the order of creation.
+func (t *tenant) among(ids []string) []*slot {
+	var among []*slot
+	for _, id := range ids {
+		if s := t.entities[id]; s != nil {
+			among = append(among, s)
+		}
+	}
+	slices.SortFunc(among, func(a, b *slot) int { return cmp.Compare(a.born, b.born) })
+	return slices.Compact(among)
 }
 
 // postQuery is POST /entityOperations/query.

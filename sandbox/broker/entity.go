@@ -45,13 +45,17 @@ type tenant struct {
 	entities map[string]*slot
 	order    []*slot // by creation; those of deleted entities are empty
 	empty    int
+	births   int // how many entities there ever were
 	words    map[string]string
 	subs     []*subscription // by creation
 	version  uint64          // grows with every change worth saving
 }
 
 // slot is an entity's place in the order of creation.
-type slot struct{ entity *entity }
+type slot struct {
+	entity *entity
+	born   int
+}
 
 func newTenant(name string) *tenant {
 	return &tenant{name: name, entities: map[string]*slot{}, words: map[string]string{}}
@@ -72,7 +76,8 @@ func (t *tenant) put(e *entity) {
 		s.entity = e
 		return
 	}
-	s := &slot{e}
+	t.births++
+	s := &slot{e, t.births}
 	t.entities[e.id] = s
 	t.order = append(t.order, s)
 }
