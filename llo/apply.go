@@ -171,12 +171,15 @@ func (t *target) update(ctx context.Context, now *sighting) (Result, error) {
 }
 
 // write sends the wanted object and takes the answer into the cache.
-func (t *target) write(ctx context.Context, guard map[string]any, force bool) (*sighting, error) {
+func (t *target) write(ctx context.Context, guard map[string]any, force bool) (answer *sighting, err error) {
 	body, err := t.text(guard)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := t.send(ctx, request{
+	place := types.NamespacedName{Namespace: t.key.Namespace, Name: t.key.Name}
+	t.store.begin(place)
+	defer func() { t.store.end(place, answer) }()
+	answer, err = t.send(ctx, request{
 		verb: "apply", patch: types.ApplyPatchType, method: http.MethodPatch, body: body,
 		// What the schema does not know is refused without strict validation, too:
 		// that would only read everything twice.

@@ -19,9 +19,10 @@ type store struct {
 
 	mu       sync.RWMutex
 	objects  map[types.NamespacedName]*sighting
-	entities map[string][]*sighting            // ours, by entity
-	refused  map[types.NamespacedName][]string // entities that wanted a name that is held
-	seen     string                            // the version that the Reflector has come to
+	entities map[string][]*sighting             // ours, by entity
+	refused  map[types.NamespacedName][]string  // entities that wanted a name that is held
+	writing  map[types.NamespacedName]*sighting // what the watch showed last while a write of ours is under way
+	seen     string                             // the version that the Reflector has come to
 }
 
 func newStore(changed func(entity string), listed func()) *store {
@@ -30,6 +31,7 @@ func newStore(changed func(entity string), listed func()) *store {
 		objects:  map[types.NamespacedName]*sighting{},
 		entities: map[string][]*sighting{},
 		refused:  map[types.NamespacedName][]string{},
+		writing:  map[types.NamespacedName]*sighting{},
 	}
 }
 
@@ -44,7 +46,12 @@ func (s *store) Update(object any) error {
 	}
 	s.tell(func() []string {
 		s.advance(seen.ResourceVersion)
-		return s.set(seen)
+		entities := s.set(seen)
+		if _, busy := s.writing[seen.place()]; busy && slices.Contains(entities, seen.entity) {
+			s.writing[seen.place()] = seen
+			entities = slices.DeleteFunc(entities, func(e string) bool { return e == seen.entity })
+		}
+		return entities
 	})
 	return nil
 }
@@ -118,6 +125,26 @@ func (s *store) put(answer *sighting) {
 			return nil
 		}
 		return slices.DeleteFunc(s.set(answer), func(e string) bool { return e == answer.entity })
+	})
+}
+
+// begin comes before a write of ours to the object at place, end after it, with its
+// answer, nil if there is none. The watch is often faster than the answer: then the
+// entity is told of what the watch shows only if that is not what was answered.
+func (s *store) begin(place types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing[place] = nil
+}
+
+func (s *store) end(place types.NamespacedName, answer *sighting) {
+	s.tell(func() []string {
+		shown := s.writing[place]
+		delete(s.writing, place)
+		if shown == nil || answer != nil && answer.ResourceVersion == shown.ResourceVersion {
+			return nil
+		}
+		return []string{shown.entity}
 	})
 }
 

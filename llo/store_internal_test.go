@@ -219,3 +219,40 @@ func TestPauses(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// The watch is often faster than the answer to a write: the entity that is being
+// worked on is told only of what its own write did not bring about.
+func TestStoreTellsNobodyOfItsOwnWrite(t *testing.T) {
+	t.Parallel()
+	s := newShelf()
+	must(t, s.Replace(nil, "1"))
+
+	place := seen("a", 2).place()
+	s.begin(place)
+	must(t, s.Update(seen("a", 2)))
+	s.put(seen("a", 2))
+	s.end(place, seen("a", 2))
+	s.want(t, "the write itself", "a:2")
+
+	s.begin(place)
+	must(t, s.Update(seen("a", 3)))
+	must(t, s.Update(seen("b", 4)))
+	s.want(t, "another object meanwhile", "a:3 b:4", "e-b")
+	must(t, s.Update(seen("a", 5)))
+	s.put(seen("a", 3))
+	s.end(place, seen("a", 3))
+	s.want(t, "somebody else after the write", "a:5 b:4", "e-a")
+
+	s.begin(place)
+	must(t, s.Update(seen("a", 6)))
+	s.end(place, nil)
+	s.want(t, "a write without an answer", "a:6 b:4", "e-a")
+
+	s.begin(place)
+	must(t, s.Delete(seen("a", 7)))
+	s.want(t, "deleted meanwhile", "b:4", "e-a")
+	s.end(place, seen("a", 6))
+	s.want(t, "and nothing of it afterwards", "b:4")
+	must(t, s.Update(seen("a", 8)))
+	s.want(t, "no write is under way", "a:8 b:4", "e-a")
+}
