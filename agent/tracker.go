@@ -156,7 +156,9 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		return true
 	}
 	r.local = true
-	if o := t.orderIn(r, &e); o != none && !at.Before(r.orderAt) && !at.Before(r.orderBy) { // of two in one notification the later stays
+	// Of two at one moment the later to come stays, but for a removal: which was the
+	// last is not known then, and the read that this calls for shows it if it stands.
+	if o := t.orderIn(r, &e); o != none && (at.After(r.orderAt) || at.Equal(r.orderAt) && o != removing) && !at.Before(r.orderBy) {
 		r.order, r.orderAt, r.endOf = o, at, endReported(&e)
 	}
 	e = pack(e)

@@ -78,6 +78,10 @@ func TestNotified(t *testing.T) {
 			told:  []heard{{1000, component("Running", "containerImage", "a")}, {0, component("Removing", "containerImage", "a")}}, work: true, open: removing, image: "a"},
 		"a later order replaces an earlier one": {
 			told: []heard{{0, component("Removing", "containerImage", "a")}, {3000, component("Starting", "containerImage", "a")}}, work: true, open: starting, image: "a"},
+		"a removal at the moment of another order is read": {
+			told: []heard{{0, component("Starting", "containerImage", "a")}, {0, component("Removing", "containerImage", "a")}}, doubt: true, work: true, open: starting, image: "a"},
+		"another order at the moment of a removal stands": {
+			told: []heard{{0, component("Removing", "containerImage", "a")}, {0, component("Starting", "containerImage", "a")}}, doubt: true, work: true, open: starting, image: "a"},
 		"an earlier order does not replace a later one": {
 			told: []heard{{3000, component("Starting", "containerImage", "a")}, {0, component("Removing", "containerImage", "a")}}, doubt: true, work: true, open: starting, image: "a"},
 	}

@@ -94,12 +94,19 @@ func (p *process) ended(within time.Duration) (int, error) {
 // the same time never meet at one port.
 var addresses atomic.Int32
 
-// freeAddress is an address on loopback that nobody else in this program uses.
+// freeAddress is an address on loopback that nobody else in this program uses. Its
+// port is below those that the kernel gives to others, so that it stays free until
+// it is used, and while who listens there is stopped.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	n := addresses.Add(1)
-	l, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:0", n/250, 1+n%250))
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for port := 10000 + os.Getpid()%10000; port < 30000; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:%d", n/250, 1+n%250, port))
+		if err == nil {
+			must(t, l.Close())
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no free port on loopback")
+	return ""
 }
