@@ -85,7 +85,8 @@ func newChaos(t *testing.T) *chaos {
 	server, err := kube.Start(t.Context(), kube.Options{Log: quiet()})
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Stop()) })
-	broker := startBroker(t, "--state", filepath.Join(t.TempDir(), "broker.json"))
+	saved := filepath.Join(t.TempDir(), "broker.json")
+	broker := startBroker(t, "--state", saved)
 	c := &chaos{server: server, killed: map[string]int{}, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 7))}
 	c.pair = pairOf(newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", map[string]string{
 		"RESYNC_INTERVAL": "3s", "DEGRADED_RESYNC_INTERVAL": "2s", "SUBSCRIPTION_CHECK_INTERVAL": "2s", "MOVE_TIMEOUT": "20s",
@@ -95,6 +96,15 @@ func newChaos(t *testing.T) *chaos {
 	c.start()
 	c.copies[1].launch()
 	c.orchestrate()
+	// What a broker loses that is killed before it has saved may be components, and not
+	// the elements: nobody makes those again.
+	eventually(t, "the world is saved", func() error {
+		text, err := os.ReadFile(saved)
+		if err == nil && !strings.Contains(string(text), d1) {
+			err = errors.New("not yet")
+		}
+		return err
+	})
 	return c
 }
 
