@@ -48,7 +48,7 @@ push: image ## send the image to REGISTRY/IMAGE_REPOSITORY, with the credentials
 	go -C release run . push $(PLAIN_HTTP:--%=-%) $(DIST)/hlo-agent-image.tar $(IMAGE)
 
 chart: ## dist/hlo-agent-VERSION.tgz, the packaged chart, which names the image that push sends
-	@rm -rf $(DIST)/chart && mkdir -p $(DIST)/chart && cp -rL deploy/hlo-agent $(DIST)/chart/
+	@rm -rf $(DIST)/chart && mkdir -p $(DIST)/chart && cp -r deploy/hlo-agent $(DIST)/chart/
 	@sed -i 's|^  repository: hlo-agent$$|  repository: $(REGISTRY)/$(IMAGE_REPOSITORY)|' $(DIST)/chart/hlo-agent/values.yaml
 	$(HELM) package $(DIST)/chart/hlo-agent --version $(VERSION:v%=%) --app-version $(VERSION) --destination $(DIST)
 
@@ -85,7 +85,7 @@ release: $(PROGRAMS) image chart ## everything that a version consists of, with 
 		go -C ../release run . sbom -version $(VERSION) -created $(CREATED) $(DIST)/$$platform/hlo-agent >hlo-agent-$(VERSION)-$$platform.cdx.json || exit 1; done
 	mv $(DIST)/hlo-agent-image.tar $(DIST)/hlo-agent-$(VERSION)-image.tar
 	sed 's|image: .*hlo-agent:.*|image: $(IMAGE)|' deploy/manifests/hlo-agent.yaml >$(DIST)/hlo-agent-$(VERSION).yaml
-	for file in deploy/crds/*.yaml; do echo ---; cat $$file; done >$(DIST)/hlo-agent-$(VERSION)-crds.yaml
+	for file in deploy/hlo-agent/crds/*.yaml; do echo ---; cat $$file; done >$(DIST)/hlo-agent-$(VERSION)-crds.yaml
 	cd $(DIST) && rm -rf $(RELEASED) chart SHA256SUMS && sha256sum hlo-agent-* >SHA256SUMS && cat SHA256SUMS
 
 dashboard: ## dist/dashboard.html, the dashboard's graphs of a running agent; needs prometheus

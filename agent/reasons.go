@@ -47,7 +47,7 @@ func explanations() map[string]explanation {
 		reasonNameHeld: {"the name of its resource is held by somebody else's object, which the agent does not touch",
 			"delete or rename the object that the message names; if it is left over from an earlier installation, ADOPT lets the agent take it over"},
 		reasonKindMissing: {"the cluster {cluster} does not know the kind of its resource",
-			"install the CustomResourceDefinition of the orchestrator (deploy/crds has the aerOS ones); the component is tried again by itself"},
+			"install the CustomResourceDefinition of the orchestrator (deploy/hlo-agent/crds has the aerOS ones); the component is tried again by itself"},
 		reasonInvalid: {"no resource can be made of it",
 			"correct what the message names; `hlo-agent render` shows it offline"},
 		reasonRejected: {"the API server refuses the resource, and would refuse the same again",

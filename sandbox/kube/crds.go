@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The same files are in deploy/crds, where people look for them; a test compares.
+// The same files are in deploy/hlo-agent/crds, where people look for them; a test compares.
 //
 //go:embed crds/*.yaml
 var crdFiles embed.FS

@@ -11,10 +11,10 @@ import (
 // Go embeds nothing from a sibling folder, and deploy is where people look for manifests: the files are in both.
 func TestCRDsAreThoseOfDeploy(t *testing.T) {
 	t.Parallel()
-	deployed := read(t, filepath.Join("..", "..", "deploy", "crds"))
+	deployed := read(t, filepath.Join("..", "..", "deploy", "hlo-agent", "crds"))
 	embedded := read(t, "crds")
 	if diff := cmp.Diff(deployed, embedded); diff != "" {
-		t.Errorf("deploy/crds and sandbox/kube/crds differ (-deploy +sandbox):\n%s", diff)
+		t.Errorf("deploy/hlo-agent/crds and sandbox/kube/crds differ (-deploy +sandbox):\n%s", diff)
 	}
 	crds, err := CRDs()
 	if err != nil {
