@@ -122,8 +122,8 @@ func mappingTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "test DIR", Short: "Run the golden cases in a folder", Args: cobra.ExactArgs(1),
 		Long: "Every folder below DIR that holds an entity.jsonld is a case: the first ServiceComponent in it is rendered\n" +
-			"with the case's mapping.yaml or, without one, with those of --mapping, and compared with want.yaml or\n" +
-			"want-error.txt. --update writes what came out; read the difference before you keep it.",
+			"with the case's mapping.yaml, with the shipped mappings that its mappings.txt names or, without either, with those\n" +
+			"of --mapping, and compared with want.yaml or want-error.txt. --update writes what came out; read the difference before you keep it.",
 		Example: "  hlo-agent mapping test --mapping ./mappings ./cases",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return testMappings(args[0], names, update, cmd.OutOrStdout())

@@ -60,15 +60,17 @@ func golden(t *testing.T, path, got string) {
 func TestCasesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name, entity, mapping, want string
+		name, entity, mapping, named, want string
 	}{
-		{"no entities", "", "", "read the entities of a case: open DIR/entity.jsonld: no such file or directory"},
-		{"no component", `[{"id":"urn:a","type":"T"}]`, "", "DIR/entity.jsonld holds no ServiceComponent"},
-		{"bad mapping", `[]`, "kind: Mapping\n", "DIR/mapping.yaml:1:1: apiVersion: is missing\n" +
+		{"no entities", "", "", "", "read the entities of a case: open DIR/entity.jsonld: no such file or directory"},
+		{"no component", `[{"id":"urn:a","type":"T"}]`, "", "", "DIR/entity.jsonld holds no ServiceComponent"},
+		{"bad mapping", `[]`, "kind: Mapping\n", "", "DIR/mapping.yaml:1:1: apiVersion: is missing\n" +
 			"DIR/mapping.yaml:1:1: metadata: is missing\nDIR/mapping.yaml:1:1: spec: is missing"},
+		{"names nothing", `[]`, "", "\n", "DIR/mappings.txt names no shipped mapping"},
+		{"names what does not ship", `[]`, "", "kubernetes\nkubernets\n", `DIR/mappings.txt: no shipped mapping is called "kubernets", did you mean "kubernetes"?`},
 	} {
 		dir := t.TempDir()
-		for file, text := range map[string]string{"entity.jsonld": c.entity, "mapping.yaml": c.mapping} {
+		for file, text := range map[string]string{"entity.jsonld": c.entity, "mapping.yaml": c.mapping, "mappings.txt": c.named} {
 			if text == "" {
 				continue
 			}

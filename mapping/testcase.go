@@ -14,8 +14,9 @@ import (
 )
 
 // TestCase is a folder that shows what a mapping does: entity.jsonld holds the entities, the first
-// ServiceComponent among them is rendered; mapping.yaml, if there, is the only mapping; want.yaml holds
-// the objects, with the warnings as comments before them, or want-error.txt the error.
+// ServiceComponent among them is rendered; mapping.yaml, if there, is the only mapping, or mappings.txt names the
+// shipped ones that are loaded; want.yaml holds the objects, with the warnings as comments before them, or
+// want-error.txt the error.
 type TestCase struct {
 	// File is where Got belongs; Want is what it holds, empty if it is not there.
 	File      string
@@ -23,7 +24,7 @@ type TestCase struct {
 }
 
 // RunTestCase renders the case in dir, in the namespace "default", with set unless the case brings its
-// own mapping. An error means that the case itself cannot be read; whether it passes is to be seen by
+// own mapping or names some. An error means that the case itself cannot be read; whether it passes is to be seen by
 // comparing Got and Want.
 func RunTestCase(dir string, set *Set) (TestCase, error) {
 	set, err := caseSet(dir, set)
@@ -52,15 +53,28 @@ func RunTestCase(dir string, set *Set) (TestCase, error) {
 }
 
 func caseSet(dir string, set *Set) (*Set, error) {
-	own := filepath.Join(dir, "mapping.yaml")
+	own, named := filepath.Join(dir, "mapping.yaml"), filepath.Join(dir, "mappings.txt")
 	data, err := os.ReadFile(own)
+	if err == nil {
+		return Load(Source{Name: own, Data: data})
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return set, nil
+		if data, err = os.ReadFile(named); errors.Is(err, fs.ErrNotExist) {
+			return set, nil
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the mapping of a case: %w", err)
 	}
-	return Load(Source{Name: own, Data: data})
+	names := strings.Fields(string(data))
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s names no shipped mapping", named)
+	}
+	sources, err := Shipped(names...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", named, err)
+	}
+	return Load(sources...)
 }
 
 func caseInput(path string) (Input, error) {
