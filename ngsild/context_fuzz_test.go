@@ -22,14 +22,17 @@ func FuzzContext(f *testing.F) {
 		f.Fatal(plain, errs)
 	}
 	f.Fuzz(func(t *testing.T, context string, first bool) {
-		if !json.Valid([]byte(context)) {
-			t.Skip() // FuzzDecodeEntities has those
-		}
 		text := `{` + rest + `,"@context":` + context + `}`
 		if first {
 			text = `{"@context":` + context + `,` + rest + `}`
 		}
 		got, errs := DecodeEntities([]byte(text))
+		if !json.Valid([]byte(context)) { // it may end the entity and begin another one: no more is known of that
+			if len(errs) == 0 && !json.Valid([]byte(text)) {
+				t.Errorf("%s\nis no JSON and was read without an error", text)
+			}
+			return
+		}
 		if len(errs) == 0 && !reflect.DeepEqual(got, plain) {
 			t.Errorf("%s\ngot %+v, want %+v", text, got, plain)
 		}

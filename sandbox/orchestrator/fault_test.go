@@ -41,6 +41,11 @@ func TestOutages(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.follow()
+	// A watch that goes on where it was tells nothing of a: only time brings the next try.
+	s.poll(func() bool {
+		s.clock.Step(50 * time.Millisecond)
+		return s.last("a") == "Running"
+	}, func() string { return "a is " + s.last("a") + ", want Running" })
 	s.create("b", "b:1", false)
 	s.wait(map[string]string{"a": "Running", "b": "Pending"})
 }

@@ -143,21 +143,27 @@ func (s *stage) wait(want map[string]string) {
 	s.t.Helper()
 	var diff string
 	s.poll(func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
 		got := map[string]string{}
 		for name := range want {
-			got[name] = ""
-			if past := s.history[name]; len(past) > 0 {
-				got[name] = past[len(past)-1]
-			}
-			if s.gone[name] {
-				got[name] = "gone"
-			}
+			got[name] = s.last(name)
 		}
 		diff = cmp.Diff(want, got)
 		return diff == ""
 	}, func() string { return "status (-want +got):\n" + diff })
+}
+
+// last is what an object last said; empty when it never said anything, `gone` when it is.
+func (s *stage) last(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	past := s.history[name]
+	switch {
+	case s.gone[name]:
+		return "gone"
+	case len(past) == 0:
+		return ""
+	}
+	return past[len(past)-1]
 }
 
 func (s *stage) poll(done func() bool, failed func() string) {
