@@ -51,6 +51,10 @@ func (r *reconciler) work(ctx context.Context, workers int) error {
 }
 
 func (r *reconciler) once(ctx context.Context, id ngsild.EntityID) {
+	if wait := r.tracker.pace(id); wait > 0 {
+		r.queue.AddAfter(id, wait)
+		return
+	}
 	began := r.now()
 	again, err := r.reconcile(ctx, id)
 	r.metrics.reconcileSeconds.Observe(r.now().Sub(began).Seconds())

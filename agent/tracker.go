@@ -47,11 +47,12 @@ type record struct {
 
 	seen      uint64 // fingerprint of the object's state, to tell progress from standing still
 	seenAt    time.Time
-	quarrels  int    // foreign reports since the last resync
-	contested bool   // somebody else keeps changing the report
-	cluster   string // where its objects belong, as last computed
-	phase     string // as last computed, for the metric
-	settled   uint64 // the version for which the service was last looked at
+	quarrels  int       // foreign reports since the last resync
+	contested bool      // somebody else keeps changing the report
+	cluster   string    // where its objects belong, as last computed
+	phase     string    // as last computed, for the metric
+	settled   uint64    // the version for which the service was last looked at
+	passed    time.Time // its passes are paid for until then; see pace
 	timer     *time.Timer
 }
 
@@ -112,6 +113,34 @@ func (t *tracker) get(id ngsild.EntityID) (view, bool) {
 	v := view{record: *r, id: id}
 	v.entity = unpack(r.entity)
 	return v, true
+}
+
+// One component gets passBurst passes at once and then one every passInterval: what changes
+// all the time must not take the broker's, the cluster's and our own time from the others.
+const (
+	passBurst    = 10
+	passInterval = 200 * time.Millisecond
+)
+
+// pace counts one more pass of an entity, or says how long it has to wait because it had
+// too many.
+func (t *tracker) pace(id ngsild.EntityID) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.records[id]
+	if !ok {
+		return 0
+	}
+	now := t.now()
+	ahead := r.passed.Sub(now)
+	if ahead < 0 || ahead > passBurst*passInterval { // more: the clock was set back
+		r.passed, ahead = now, 0
+	}
+	if wait := ahead - (passBurst-1)*passInterval; wait > 0 {
+		return wait
+	}
+	r.passed = r.passed.Add(passInterval)
+	return 0
 }
 
 // version says how much was heard of an entity; see record.

@@ -184,3 +184,37 @@ func TestLastingQuarrelIsContestedUntilItEnds(t *testing.T) {
 		t.Error("still contested after a resync without a foreign report")
 	}
 }
+
+// What changes all the time has a pass five times a second, after a burst; what is calm never waits.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	now := epoch
+	tracker := newTracker(func() time.Time { return now })
+	if wait := tracker.pace(someID); wait != 0 {
+		t.Errorf("an entity of which nothing is known waits %v", wait)
+	}
+	tracker.suspect(someID)
+	passes := func(of, every time.Duration) (n int) {
+		for end := now.Add(of); now.Before(end); now = now.Add(every) {
+			if tracker.pace(someID) == 0 {
+				n++
+			}
+		}
+		return n
+	}
+	if n := passes(10*time.Second, time.Millisecond); n != passBurst+50-1 {
+		t.Errorf("%d passes in 10 s, want the burst of %d and five a second", n, passBurst)
+	}
+	_ = tracker.pace(someID) // due at this very moment
+	if wait := tracker.pace(someID); wait <= 0 || wait > passInterval {
+		t.Errorf("the next one waits %v, want at most %v", wait, passInterval)
+	}
+	now = now.Add(passBurst * passInterval)
+	if n := passes(10*time.Second, 500*time.Millisecond); n != 20 {
+		t.Errorf("%d of 20 passes, want all: two a second are calm", n)
+	}
+	now = now.Add(-time.Hour)
+	if wait := tracker.pace(someID); wait != 0 {
+		t.Errorf("it waits %v after the clock was set back", wait)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,51 +21,63 @@ import (
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
-// Changes whose latency is taken: rounds of so many, at rest and under load in turn.
+// Changes whose latency is taken: rounds of so many, at rest, under a load of others and under load in turn.
 const (
 	busyRounds = 4
 	busyGroup  = 25
 )
 
-// noise compares the latency of changes at rest with that while notifications come
-// that mean nothing.
+// noise compares the latency of changes at rest, and while somebody else is notified, with
+// that while notifications come that mean nothing.
 func (s *soaking) noise(ctx context.Context) error {
 	elements := s.elementNotifications()
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	defer client.CloseIdleConnections()
-	var sent, refused, slowest atomic.Int64
-	load := paced(s.o.noise, 32, func(ctx context.Context, i int) error {
-		began := time.Now()
-		body := bytes.ReplaceAll(elements[i%len(elements)], []byte("NOTIFIED"), []byte(began.UTC().Format("2006-01-02T15:04:05.000Z")))
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.agent.url, bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set(ngsild.SecretHeader, soakSecret)
-		resp, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode != http.StatusNoContent {
-			refused.Add(1)
-		}
-		sent.Add(1)
-		if took := int64(time.Since(began)); took > slowest.Load() {
-			slowest.Store(took)
-		}
-		_, err = io.Copy(io.Discard, resp.Body)
-		return errors.Join(err, resp.Body.Close())
-	})
-	took, err := s.compare(ctx, "noise", load)
+	var refused, slowest atomic.Int64
+	to := func(url string) load {
+		return load{s.o.noise, 32, func(ctx context.Context, i int) error {
+			began := time.Now()
+			body := bytes.ReplaceAll(elements[i%len(elements)], []byte("NOTIFIED"), []byte(began.UTC().Format("2006-01-02T15:04:05.000Z")))
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+			if err != nil {
+				return err
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set(ngsild.SecretHeader, soakSecret)
+			resp, err := client.Do(req)
+			if err != nil {
+				return err
+			}
+			if resp.StatusCode != http.StatusNoContent {
+				refused.Add(1)
+			}
+			if took := int64(time.Since(began)); url == s.agent.url && took > slowest.Load() {
+				slowest.Store(took)
+			}
+			_, err = io.Copy(io.Discard, resp.Body)
+			return errors.Join(err, resp.Body.Close())
+		}}
+	}
+	others := newSink()
+	defer others.Close()
+	rate, _, err := s.compare(ctx, "noise", to(s.agent.url), to(others.URL))
 	if err != nil {
 		return err
 	}
-	s.report.add("noise_notifications_per_second", float64(sent.Load())/took.Seconds(), "", fmt.Sprintf("%d asked for; the slowest answer took %v", s.o.noise, time.Duration(slowest.Load()).Round(time.Millisecond)))
+	s.report.add("noise_notifications_per_second", rate, "", fmt.Sprintf("%d asked for; the slowest answer took %v", s.o.noise, time.Duration(slowest.Load()).Round(time.Millisecond)))
 	if n := refused.Load(); n > 0 {
-		s.wrong = append(s.wrong, fmt.Errorf("%d of %d notifications were not answered with 204", n, sent.Load()))
+		s.wrong = append(s.wrong, fmt.Errorf("%d notifications were not answered with 204", n))
 	}
 	return nil
+}
+
+// newSink is somebody else who is notified: what it costs to send to it, and to be answered,
+// is no doing of the agent.
+func newSink() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // whoever sends it hears of what is wrong
+		w.WriteHeader(http.StatusNoContent)
+	}))
 }
 
 // elementNotifications are what the broker sends when figures of elements change, all
@@ -80,15 +93,28 @@ func (s *soaking) elementNotifications() [][]byte {
 	return bodies
 }
 
-// busy compares the latency of changes at rest with that while one other entity is
-// changed all the time, and looks where that one ends.
+// busy compares the latency of changes at rest, and while an entity is changed all the time
+// of which somebody else is notified, with that while another component is, and looks where
+// that one ends.
 func (s *soaking) busy(ctx context.Context) error {
+	others := newSink()
+	defer others.Close()
+	const foreign = "urn:ngsi-ld:Meter:soak"
+	for _, post := range []struct{ path, body string }{
+		{"entities", fmt.Sprintf(`{"id":%q,"type":"Meter","containerImage":{"type":"Property","value":"none"}}`, foreign)},
+		{"subscriptions", fmt.Sprintf(`{"id":"urn:ngsi-ld:Subscription:soak","type":"Subscription","entities":[{"type":"Meter"}],"notification":{"endpoint":{"uri":%q,"accept":"application/json"}}}`, others.URL)},
+	} {
+		if _, err := s.askBroker(ctx, http.MethodPost, post.path, post.body, http.StatusCreated); err != nil {
+			return err
+		}
+	}
+	to := func(id string) load {
+		return load{s.o.hot, 16, func(ctx context.Context, i int) error {
+			return s.patchImage(ctx, id, fmt.Sprintf("registry.example.org/load/worker:3.0.%d", i))
+		}}
+	}
 	id := s.id(s.o.n - 1)
-	var sent atomic.Int64
-	took, err := s.compare(ctx, "busy", paced(s.o.hot, 16, func(ctx context.Context, i int) error {
-		sent.Add(1)
-		return s.patchImage(ctx, id, fmt.Sprintf("registry.example.org/load/worker:3.0.%d", i))
-	}))
+	rate, sent, err := s.compare(ctx, "busy", to(id), to(foreign))
 	if err != nil {
 		return err
 	}
@@ -96,52 +122,57 @@ func (s *soaking) busy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.report.add("busy_changes_per_second", float64(sent.Load())/took.Seconds(), "", fmt.Sprintf("%d asked for; %d changes became %d of the object", s.o.hot, sent.Load(), before))
+	s.report.add("busy_changes_per_second", rate, "", fmt.Sprintf("%d asked for; %d changes became %d of the object", s.o.hot, sent, before))
 	return s.patchImage(ctx, id, finalImage)
 }
 
 // finalImage is what the busy entity orders last.
 const finalImage = "registry.example.org/load/worker:9.9.9"
 
-// compare takes the latency of changes in turn at rest and under a load, and says how
-// long the load took.
-func (s *soaking) compare(ctx context.Context, name string, load func(context.Context) error) (took time.Duration, err error) {
+// compare takes the latency of changes in turn at rest, under a load that others have, and
+// under one that the agent has, and says how often a second the latter was put on it, and how
+// often in all.
+func (s *soaking) compare(ctx context.Context, name string, ours, others load) (rate float64, sent int64, err error) {
 	seen := s.sight(ctx)
 	defer seen.close()
-	var quiet, loaded []time.Duration
-	for round := range busyRounds {
-		if quiet, err = s.reactions(ctx, seen, quiet, 2*round); err != nil {
-			return 0, err
+	var quiet, beside, loaded []time.Duration
+	var took time.Duration
+	turn := 0
+	react := func(ctx context.Context, to *[]time.Duration) error {
+		*to, err = s.reactions(ctx, seen, *to, turn)
+		turn++
+		return err
+	}
+	for range busyRounds {
+		if err := react(ctx, &quiet); err != nil {
+			return 0, 0, err
 		}
-		inner, stop := context.WithCancel(ctx)
-		var group errgroup.Group
-		began := time.Now()
-		group.Go(func() error {
-			err := load(inner)
-			if inner.Err() != nil && ctx.Err() == nil {
-				return nil // told to end
-			}
-			return err
-		})
-		loaded, err = s.reactions(ctx, seen, loaded, 2*round+1)
-		stop()
-		err = errors.Join(err, group.Wait())
-		took += time.Since(began)
+		_, _, err := others.during(ctx, func(ctx context.Context) error { return react(ctx, &beside) })
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if err := s.quiet(ctx, time.Second); err != nil {
-			return 0, err
+			return 0, 0, err
+		}
+		n, lasted, err := ours.during(ctx, func(ctx context.Context) error { return react(ctx, &loaded) })
+		if err != nil {
+			return 0, 0, err
+		}
+		sent, took = sent+n, took+lasted
+		if err := s.quiet(ctx, time.Second); err != nil {
+			return 0, 0, err
 		}
 	}
 	for _, p := range []struct {
 		name  string
 		share float64
 	}{{"p50", 0.5}, {"p99", 0.99}} {
-		a, b := percentile(loaded, p.share), percentile(quiet, p.share)
-		s.report.add(name+"_latency_"+p.name+"_ratio", ratio(a, b), "", fmt.Sprintf("%v under load, %v at rest, %d changes of each", a.Round(100*time.Microsecond), b.Round(100*time.Microsecond), len(loaded)))
+		a, b, c := percentile(loaded, p.share), percentile(beside, p.share), percentile(quiet, p.share)
+		s.report.add(name+"_latency_"+p.name+"_ratio", ratio(a, b), "", fmt.Sprintf("%v under load, %v under the same load of others, %v at rest, %d changes of each",
+			a.Round(100*time.Microsecond), b.Round(100*time.Microsecond), c.Round(100*time.Microsecond), len(loaded)))
+		s.report.add(name+"_latency_"+p.name+"_by_rest", ratio(a, c), "", "the same by that at rest")
 	}
-	return took, nil
+	return float64(sent) / took.Seconds(), sent, nil
 }
 
 // reactions changes components one after the other and takes the time until the
@@ -219,10 +250,10 @@ func (s *soaking) check(ctx context.Context) error {
 			if o == nil {
 				return fmt.Errorf("%s has no object", id)
 			}
-			if i != s.o.n-1 && i >= 2*busyRounds*busyGroup {
+			if i != s.o.n-1 && i >= 3*busyRounds*busyGroup {
 				continue // never changed
 			}
-			ordered, err := s.askBroker(ctx, http.MethodGet, id, "", http.StatusOK)
+			ordered, err := s.askBroker(ctx, http.MethodGet, "entities/"+id, "", http.StatusOK)
 			if err != nil {
 				return err
 			}
@@ -238,28 +269,38 @@ func (s *soaking) check(ctx context.Context) error {
 	return nil
 }
 
-// paced does something so often a second, from a few goroutines, until ctx ends or
-// something fails. What is late is not made up for.
-func paced(perSecond, workers int, do func(ctx context.Context, i int) error) func(context.Context) error {
-	var count atomic.Int64
-	return func(ctx context.Context) error {
-		group, inner := errgroup.WithContext(ctx)
-		for range workers {
-			group.Go(func() error {
-				tick := time.NewTicker(time.Second * time.Duration(workers) / time.Duration(perSecond))
-				defer tick.Stop()
-				for {
-					select {
-					case <-inner.Done():
-						return inner.Err()
-					case <-tick.C:
-					}
-					if err := do(inner, int(count.Add(1))); err != nil {
-						return err
-					}
+// load is something that is done so often a second, from a few goroutines.
+type load struct {
+	perSecond, workers int
+	do                 func(ctx context.Context, i int) error
+}
+
+// during puts the load on while something else is done, and says how often it was done and in
+// which time. What is late is made up for.
+func (l load) during(ctx context.Context, other func(context.Context) error) (int64, time.Duration, error) {
+	inner, stop := context.WithCancel(ctx)
+	group, inner := errgroup.WithContext(inner)
+	began := time.Now()
+	var count, done atomic.Int64
+	for range l.workers {
+		group.Go(func() error {
+			for {
+				i := count.Add(1)
+				if err := pause(inner, time.Until(began.Add(time.Duration(i)*time.Second/time.Duration(l.perSecond)))); err != nil {
+					return err
 				}
-			})
-		}
-		return group.Wait()
+				if err := l.do(inner, int(i)); err != nil {
+					return err
+				}
+				done.Add(1)
+			}
+		})
 	}
+	err := other(inner)
+	stop()
+	took := time.Since(began)
+	if failed := group.Wait(); !errors.Is(failed, context.Canceled) || ctx.Err() != nil {
+		err = errors.Join(err, failed)
+	}
+	return done.Load(), took, err
 }

@@ -86,11 +86,11 @@ func (s *soaking) oneLife(ctx context.Context, seen *sightings, id string, entit
 		return err
 	}
 	away := `{"serviceComponentStatus":{"type":"Relationship","object":"urn:ngsi-ld:ServiceComponentStatus:Removing"}}`
-	if _, err := s.askBroker(ctx, http.MethodPatch, id, away, http.StatusNoContent); err != nil {
+	if _, err := s.askBroker(ctx, http.MethodPatch, "entities/"+id, away, http.StatusNoContent); err != nil {
 		return err
 	}
 	err := poll(ctx, soakPatience, func() error {
-		text, err := s.askBroker(ctx, http.MethodGet, id, "", http.StatusOK)
+		text, err := s.askBroker(ctx, http.MethodGet, "entities/"+id, "", http.StatusOK)
 		if err == nil && !strings.Contains(text, "ServiceComponentStatus:Finished") {
 			err = errors.New("it is not Finished")
 		}
@@ -99,16 +99,16 @@ func (s *soaking) oneLife(ctx context.Context, seen *sightings, id string, entit
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", id, err)
 	}
-	_, err = s.askBroker(ctx, http.MethodDelete, id, "", http.StatusNoContent)
+	_, err = s.askBroker(ctx, http.MethodDelete, "entities/"+id, "", http.StatusNoContent)
 	return err
 }
 
 // soakPatience is how long one step of one component may take under load.
 const soakPatience = 2 * time.Minute
 
-// askBroker sends a request about one entity and returns the answer's body.
-func (s *soaking) askBroker(ctx context.Context, method, id, body string, want int) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, s.brokerURL+"/ngsi-ld/v1/entities/"+id, bytes.NewReader([]byte(body)))
+// askBroker sends a request about an entity or a subscription and returns the answer's body.
+func (s *soaking) askBroker(ctx context.Context, method, path, body string, want int) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.brokerURL+"/ngsi-ld/v1/"+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return "", err
 	}
@@ -117,12 +117,12 @@ func (s *soaking) askBroker(ctx context.Context, method, id, body string, want i
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", method, id, err)
+		return "", fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != want {
-		err = fmt.Errorf("%s %s: the broker answers %s", method, id, resp.Status)
+		err = fmt.Errorf("%s %s: the broker answers %s", method, path, resp.Status)
 	}
 	return string(text), err
 }
