@@ -10,7 +10,7 @@
 // what the test did. A test fails as well when the agent it ran panicked or,
 // under -race, had a data race.
 //
-// Every test was seen to fail with its handling taken out, unless its line says "not tried". (Cases whose fault
+// Every test was seen to fail with its handling taken out. (Cases whose fault
 // comes after the request took effect need no second try: they show that nothing
 // is done twice.) What was taken out, and where:
 //
@@ -41,8 +41,8 @@
 //	  TestLeaderCutOff                    election.go: the same, and hold never ends; either alone is enough
 //	  TestLeaderStoppedAtAWrite           election.go: every stop is clean
 //	  TestFollowerHandsOn, …LetsGo        relay.go: nothing is sent; nobody is told that something is missing
-//	  TestFollowerForwards                front.go: the router answers (not tried)
-//	  TestCopiesAtRest                    subscribe.go: a copy that follows keeps the subscriptions (not tried)
+//	  TestFollowerForwards                front.go: the router answers
+//	  TestCopiesAtRest                    lease.go: the Lease is renewed ten times a second
 //	stopped (stop_row_test.go)
 //	  TestTerminated                      run.go: the queue is not waited for
 //	  TestTerminatedWhileAllHangs         run.go: the wait for the queue is not bounded
