@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,9 +24,10 @@ const (
 	opsConnections = 64
 )
 
-// serve answers requests until ctx ends, and then those under way.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: fewHeaders(h), ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: replyTime,
+// serve answers requests until ctx ends, and then those under way. log hears of
+// connections that came to nothing.
+func serve(ctx context.Context, l net.Listener, h http.Handler, log *log.Logger) error {
+	server := &http.Server{Handler: fewHeaders(h), ErrorLog: log, ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: replyTime,
 		IdleTimeout: idleTime, MaxHeaderBytes: mostHeaderSize, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: mostStreams}}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
@@ -81,8 +84,19 @@ func withDoorkeeper(f Face, from []netip.Prefix, most int, turned func(reason st
 	if !ok {
 		return f
 	}
-	return tcpFace{&doorkeeper{Listener: socket.Listener, from: from, most: most, turned: turned,
+	return tcpFace{Listener: &doorkeeper{Listener: socket.Listener, from: from, most: most, turned: turned,
 		free: make(chan struct{}, most), closed: make(chan struct{}), of: map[netip.Prefix]int{}}}
+}
+
+// withLog has f say in log, with the listener's name, what went wrong on a
+// connection, a TLS handshake above all. What is no socket is left as it is.
+func withLog(f Face, log *slog.Logger, name string) Face {
+	socket, ok := f.(tcpFace)
+	if !ok {
+		return f
+	}
+	socket.log = slog.NewLogLogger(log.With("listener", name).Handler(), slog.LevelWarn)
+	return socket
 }
 
 // Accept implements net.Listener.

@@ -84,7 +84,7 @@ func doorstepOf(t *testing.T, from []string, most int, h http.Handler) (*street,
 		t.Fatal(err)
 	}
 	s, turned := newStreet(), map[string]int{}
-	face := withDoorkeeper(tcpFace{s}, allowed, most, func(reason string) { turned[reason]++ }).(tcpFace)
+	face := withDoorkeeper(tcpFace{Listener: s}, allowed, most, func(reason string) { turned[reason]++ }).(tcpFace)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- face.Serve(ctx, h) }()
@@ -297,7 +297,7 @@ func TestDoorkeeperCloses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreet()
-		door := withDoorkeeper(tcpFace{s}, nil, 1, func(string) {}).(tcpFace).Listener
+		door := withDoorkeeper(tcpFace{Listener: s}, nil, 1, func(string) {}).(tcpFace).Listener
 		go func() { s.comes <- walker{from: "10.0.0.1"} }()
 		if _, err := door.Accept(); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -105,15 +106,20 @@ func (o Outside) systems(cfg *Config, client *ngsild.Client, m *metrics) (*syste
 }
 
 // tcpFace is a Face on a socket.
-type tcpFace struct{ net.Listener }
+type tcpFace struct {
+	net.Listener
+	log *log.Logger // see withLog; nil is the standard one
+}
 
 func listen(address string) (Face, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return tcpFace{l}, nil
+	return tcpFace{Listener: l}, nil
 }
 
 // Serve implements Face.
-func (f tcpFace) Serve(ctx context.Context, h http.Handler) error { return serve(ctx, f.Listener, h) }
+func (f tcpFace) Serve(ctx context.Context, h http.Handler) error {
+	return serve(ctx, f.Listener, h, f.log)
+}

@@ -91,7 +91,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	public, ops, shown, facesRenewed, err := o.faces(&cfg, m)
+	public, ops, shown, facesRenewed, err := o.faces(&cfg, m, log)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (o Outside) RunTenants(ctx context.Context, cfg Config, getenv func(string)
 	}
 	own, m := prometheus.NewRegistry(), newMetrics(prometheus.NewRegistry())
 	own.MustRegister(m.turned, buildInfo(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	public, ops, _, renewed, err := o.faces(&cfg, m)
+	public, ops, _, renewed, err := o.faces(&cfg, m, log)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync/atomic"
 )
@@ -69,7 +70,7 @@ func (c *certificates) load() ([]*reload, error) {
 
 // faces opens the listeners, with who may come and the certificates that they
 // show, which are to be looked at again. shown are those of the public face.
-func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, shown *certificates, renewed []*reload, err error) {
+func (o Outside) faces(cfg *Config, m *metrics, log *slog.Logger) (public, ops Face, shown *certificates, renewed []*reload, err error) {
 	open := func(setting, address string, from []string, most int, name string, c *certificates) (Face, error) {
 		again, err := c.load()
 		if err != nil {
@@ -84,7 +85,8 @@ func (o Outside) faces(cfg *Config, m *metrics) (public, ops Face, shown *certif
 			return nil, err
 		}
 		renewed = append(renewed, again...)
-		return c.secure(withDoorkeeper(f, allowed, most, func(reason string) { m.turned.WithLabelValues(name, reason).Inc() })), nil
+		guarded := withDoorkeeper(f, allowed, most, func(reason string) { m.turned.WithLabelValues(name, reason).Inc() })
+		return withLog(c.secure(guarded), log, name), nil
 	}
 	shown = publicCertificates(cfg)
 	if o.room != nil { // behind listeners that are open already
@@ -108,7 +110,7 @@ func (c *certificates) secure(f Face) Face {
 	if !ok || c.current.Load() == nil {
 		return f
 	}
-	return tcpFace{tls.NewListener(socket.Listener, &tls.Config{MinVersion: tls.VersionTLS12,
+	return tcpFace{Listener: tls.NewListener(socket.Listener, &tls.Config{MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current.Load(), nil }})}
 }
 

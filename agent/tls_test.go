@@ -17,6 +17,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,8 +193,8 @@ func TestEveryListenerKnowsCertificates(t *testing.T) {
 	cfg := Config{ListenAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", ListenConnections: 100,
 		TLSCertFile: file("cert"), TLSKeyFile: file("key"), TLSClientCAFile: file("roots"), TLSClientRequired: true,
 		OpsCertFile: file("cert"), OpsKeyFile: file("key"), OpsClientCAFile: file("roots")}
-	registry := prometheus.NewRegistry()
-	public, ops, _, renewed, err := Outside{}.orReal().faces(&cfg, newMetrics(registry))
+	registry, said := prometheus.NewRegistry(), make(lines, 100)
+	public, ops, _, renewed, err := Outside{}.orReal().faces(&cfg, newMetrics(registry), slog.New(slog.NewTextHandler(said, nil)))
 	if err != nil || len(renewed) != 2 {
 		t.Fatal(len(renewed), err)
 	}
@@ -243,6 +245,30 @@ func TestEveryListenerKnowsCertificates(t *testing.T) {
 		transport.CloseIdleConnections()
 		if code != c.want {
 			t.Errorf("%s: %d (%v), want %d", c.path, code, err, c.want)
+		}
+	}
+	said.wait(t, `level=WARN msg="http: TLS handshake error .* listener=public`, `level=WARN msg="http: TLS handshake error .* listener=ops`)
+}
+
+// lines hears what is logged.
+type lines chan string
+
+// Write implements io.Writer.
+func (l lines) Write(text []byte) (int, error) {
+	l <- string(text)
+	return len(text), nil
+}
+
+// wait reads until each pattern matched a line, in whatever order they come.
+func (l lines) wait(t *testing.T, patterns ...string) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for len(patterns) > 0 {
+		select {
+		case line := <-l:
+			patterns = slices.DeleteFunc(patterns, func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(line) })
+		case <-deadline:
+			t.Fatalf("no line in the log is like %q", patterns)
 		}
 	}
 }
