@@ -40,9 +40,17 @@ binaries: ## bin/hlo-agent, bin/hlo-sandbox, and bin/kubectl-hlo, which is the f
 	$(GO_BUILD) -o bin/ ./cmd/hlo-agent ./cmd/hlo-sandbox
 	@ln -sf hlo-agent bin/kubectl-hlo
 
-image: dist/linux-amd64/hlo-agent dist/linux-arm64/hlo-agent ## dist/hlo-agent-image.tar for amd64 and arm64, without a container engine
+# The program for other machines; the image is for those with linux.
+RELEASED ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
+PROGRAMS := $(RELEASED:%=$(DIST)/%/hlo-agent)
+IMAGED := $(patsubst linux-%,%,$(filter linux-%,$(RELEASED)))
+.PHONY: $(PROGRAMS)
+$(PROGRAMS): $(DIST)/%/hlo-agent:
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO_BUILD) -o $@ ./cmd/hlo-agent
+
+image: $(IMAGED:%=$(DIST)/linux-%/hlo-agent) ## dist/hlo-agent-image.tar for amd64 and arm64, without a container engine
 	@go -C release run . image -name $(REGISTRY)/$(IMAGE_REPOSITORY) -version $(VERSION) -created $(CREATED) -out $(DIST)/hlo-agent-image.tar \
-		amd64=$(DIST)/linux-amd64/hlo-agent arm64=$(DIST)/linux-arm64/hlo-agent
+		$(foreach arch,$(IMAGED),$(arch)=$(DIST)/linux-$(arch)/hlo-agent)
 
 push: image ## send the image to REGISTRY/IMAGE_REPOSITORY, with the credentials of docker login
 	go -C release run . push $(PLAIN_HTTP:--%=-%) $(DIST)/hlo-agent-image.tar $(IMAGE)
@@ -70,23 +78,23 @@ clean-deploy: ## uninstall from the cluster of the current context; workloads an
 
 clean-all: clean-build clean-deploy ## both
 
-# The program for other machines.
-RELEASED := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
-PROGRAMS := $(RELEASED:%=dist/%/hlo-agent)
-.PHONY: $(PROGRAMS)
-$(PROGRAMS): dist/%/hlo-agent:
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO_BUILD) -o $@ ./cmd/hlo-agent
-
 manifests: ## deploy/manifests and what else is made from something else
 	cd install && go test . -run 'Manifests|Rights' -update
 
-release: $(PROGRAMS) image chart ## everything that a version consists of, with checksums, in dist
+# First of all, since it is soon seen whether there are any; nothing of another version stays.
+.PHONY: release-notes
+release-notes:
+	@rm -rf $(DIST)/hlo-agent-* $(DIST)/kubectl-hlo-* && mkdir -p $(DIST)
+	@notes=$$(go -C release run . notes -version $(VERSION) ../CHANGELOG.md) && echo "$$notes" >$(DIST)/hlo-agent-$(VERSION)-notes.md
+
+release: release-notes $(PROGRAMS) image chart ## everything that a version consists of, with notes and checksums, in dist; RELEASED=linux-amd64 for one platform
 	cd $(DIST) && for platform in $(RELEASED); do cp $$platform/hlo-agent hlo-agent-$(VERSION)-$$platform && \
-		go -C ../release run . sbom -version $(VERSION) -created $(CREATED) $(DIST)/$$platform/hlo-agent >hlo-agent-$(VERSION)-$$platform.cdx.json || exit 1; done
+		ln hlo-agent-$(VERSION)-$$platform kubectl-hlo-$(VERSION)-$$platform && \
+		go -C $(CURDIR)/release run . sbom -version $(VERSION) -created $(CREATED) $(DIST)/$$platform/hlo-agent >hlo-agent-$(VERSION)-$$platform.cdx.json || exit 1; done
 	mv $(DIST)/hlo-agent-image.tar $(DIST)/hlo-agent-$(VERSION)-image.tar
 	sed 's|image: .*hlo-agent:.*|image: $(IMAGE)|' deploy/manifests/hlo-agent.yaml >$(DIST)/hlo-agent-$(VERSION).yaml
 	for file in deploy/hlo-agent/crds/*.yaml; do echo ---; cat $$file; done >$(DIST)/hlo-agent-$(VERSION)-crds.yaml
-	cd $(DIST) && rm -rf $(RELEASED) chart SHA256SUMS && sha256sum hlo-agent-* >SHA256SUMS && cat SHA256SUMS
+	cd $(DIST) && rm -rf $(RELEASED) chart SHA256SUMS && sha256sum hlo-agent-* kubectl-hlo-* >SHA256SUMS && cat SHA256SUMS
 
 dashboard: ## dist/dashboard.html, the dashboard's graphs of a running agent; needs prometheus
 	cd install && go test . -run Installed -pictures $(DIST)

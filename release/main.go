@@ -21,7 +21,8 @@ func main() {
 const usage = `usage:
   release image -name NAME -version VERSION -created TIME -out FILE ARCH=PROGRAM...
   release push [-plain-http] FILE REGISTRY/REPOSITORY:TAG
-  release sbom -version VERSION -created TIME PROGRAM`
+  release sbom -version VERSION -created TIME PROGRAM
+  release notes -version VERSION FILE`
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) == 0 {
@@ -41,6 +42,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	switch {
 	case args[0] == "push" && len(rest) == 2:
 		return push(ctx, rest[0], rest[1], *plain, stdout)
+	case args[0] == "notes" && len(rest) == 1:
+		text, err := notes(rest[0], b.version)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(stdout, text)
+		return err
 	case args[0] != "image" && args[0] != "sbom", len(rest) == 0, b.version == "":
 		return errors.New(usage)
 	}
