@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/llo"
@@ -113,60 +114,59 @@ func (r *reconciler) settle(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// settleStayed ends what a move left of a component that has no placement any more,
-// or that has ended: nothing but the objects tells its two sides apart. The side that
-// does its work stays. If neither does in time, the move is taken back.
+// settleStayed ends what a move left of a component that is not to be on any of its
+// elements here: it has no placement any more, or has ended, or went on to another
+// domain. Nothing but the objects tells the sides of the move apart. The side that
+// does its work stays. If none does in time, the newest one is taken back.
 func (r *reconciler) settleStayed(ctx context.Context, p *pass) error {
 	main := p.main()
-	if main == nil || p.problem != nil || p.paused || p.lost != nil {
+	unseen := func(l *llo.Live) bool { return r.clusters.lost(l.Cluster, 0) != nil }
+	if main == nil || p.problem != nil || p.paused || p.lost != nil || len(beside(p.live, main)) == 0 || slices.ContainsFunc(p.live, unseen) {
 		return nil
 	}
-	other := p.beside(main)
-	late := movedTo(main, other)
-	switch {
-	case len(other) == 0:
-	case p.runs:
-		return p.bear(r.letGo(ctx, p, other, false))
-	case late == nil:
-	case late != main && works(p.rules.Observe(late.Object()).Phase):
-		return p.bear(r.letGo(ctx, p, p.beside(late), false))
-	default:
-		at := movingFrom(late).at
-		if at.After(r.now()) {
-			at = late.Created // noted by a clock that was wrong
+	late, since := latest(p.live, r.now())
+	for _, l := range []*llo.Live{main, late} {
+		if sideWorks(p.live, l, p.rules) {
+			return p.bear(r.letGo(ctx, p, beside(p.live, l), false))
 		}
-		wait := at.Add(r.cfg.MoveTimeout).Sub(r.now())
-		if wait <= 0 {
-			return p.bear(r.letGo(ctx, p, []*llo.Live{late}, false))
-		}
-		p.wake(wait)
 	}
-	return nil
+	if wait := since.Add(r.cfg.MoveTimeout).Sub(r.now()); wait > 0 {
+		p.wake(wait)
+		return nil
+	}
+	same := slices.DeleteFunc(slices.Clone(p.live), func(l *llo.Live) bool { return elementOf(l) != elementOf(late) })
+	return p.bear(r.letGo(ctx, p, same, false))
 }
 
 // beside are the objects of another element than l's.
-func (p *pass) beside(l *llo.Live) []*llo.Live {
-	var other []*llo.Live
-	for _, o := range p.live {
-		if elementOf(o) != elementOf(l) && elementOf(o) != "" {
-			other = append(other, o)
-		}
-	}
-	return other
+func beside(live []*llo.Live, l *llo.Live) []*llo.Live {
+	return slices.DeleteFunc(slices.Clone(live), func(o *llo.Live) bool { return elementOf(o) == elementOf(l) || elementOf(o) == "" })
 }
 
-// movedTo is the object that a move made, of those on its two sides; nil if none
-// says so.
-func movedTo(main *llo.Live, other []*llo.Live) *llo.Live {
-	for _, o := range other {
-		switch {
-		case movingFrom(main).from == string(elementOf(o)):
-			return main
-		case movingFrom(o).from == string(elementOf(main)):
-			return o
+// latest is the object that came last to the element that it is on, and when it came:
+// one that notes a move, before any that was there from its beginning.
+func latest(live []*llo.Live, now time.Time) (late *llo.Live, since time.Time) {
+	moved := false
+	for _, l := range live {
+		m := movingFrom(l)
+		if m.from == "" || m.at.After(now) { // noted by a clock that was wrong
+			m.at = l.Created
+		}
+		if elementOf(l) == "" || moved && m.from == "" {
+			continue
+		}
+		if late == nil || !moved && m.from != "" || m.at.After(since) {
+			late, since, moved = l, m.at, m.from != ""
 		}
 	}
-	return nil
+	return late, since
+}
+
+// sideWorks says whether all objects that are on l's element do their work.
+func sideWorks(live []*llo.Live, l *llo.Live, rules *rules) bool {
+	return !slices.ContainsFunc(live, func(o *llo.Live) bool {
+		return elementOf(o) == elementOf(l) && !works(rules.Observe(o.Object()).Phase)
+	})
 }
 
 // works says whether an object in that phase does its work, or has done it.

@@ -159,7 +159,8 @@ func applyProblem(err error) *problem {
 }
 
 // deleteMovedAway removes our object of a component that is now placed on
-// another domain's element, once it is reported to run there.
+// another domain's element, once it is reported to run there. Until then one of the
+// sides of a move that was under way here does the work.
 func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	lacking := p.input.Element == nil && firstLink(&p.entity, attrElement) != "" // it may be ours when it comes back
 	if p.order != removing || len(p.live) == 0 && !lacking {
@@ -174,7 +175,10 @@ func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	if (runs && !ours) || p.order == removing || p.order == none && removed(&p.entity) {
 		return r.letGo(ctx, p, p.live, false)
 	}
-	return nil
+	if lacking {
+		return nil
+	}
+	return r.settleStayed(ctx, p)
 }
 
 // removed says whether the component was ordered away and reported as gone, by
