@@ -114,11 +114,11 @@ lint: ## gofmt, vet, staticcheck
 
 check: lint test ## what CI looks at first
 
-bench: binaries ## the speed of the agent beside bare client-go; N=2000
-	bin/hlo-sandbox bench -n $(or $(N),2000)
+bench: binaries ## the speed of the agent beside bare client-go; N=2000, ONLY=apply,life for a part, ROUNDS=3
+	bin/hlo-sandbox bench -n $(or $(N),2000) --rounds $(or $(ROUNDS),3) $(if $(ONLY),--only $(ONLY))
 
-homing-bench: ## the speed of homing, worst of five seeds for each row of docs/performance.md
-	go test ./homing -run '^$$' -bench . -benchtime 5x
+homing-bench: ## the speed of homing, worst of ROUNDS=5 seeds for each row of docs/performance.md; ONLY=Crowded for one
+	go test ./homing -run '^$$' -bench '$(or $(ONLY),.)' -benchtime $(or $(ROUNDS),5)x
 
 homing-oracle: ## random homing problems against complete enumeration; N=20000
 	@out=$$(go test ./homing -run '^TestOracle$$' -v -count 1 -timeout 120m -homing.problems=$(or $(N),20000) 2>&1) || { echo "$$out"; exit 1; }; \
@@ -128,8 +128,8 @@ messages: ## allocation messages while the agent is killed at random; KILLS=200
 	go run ./cmd/hlo-sandbox assets >/dev/null
 	go test ./sandbox/faults -run TestMessagesSurviveKills -v -timeout 60m -kills $(or $(KILLS),200)
 
-fuzz: ## every fuzz target one after the other, FUZZTIME=30s each; the last line counts
-	@FUZZTIME=$(or $(FUZZTIME),30s) .ci/fuzz
+fuzz: ## every fuzz target one after the other, FUZZTIME=30s each; ONLY=homing for those of a folder; the last line counts
+	@FUZZTIME=$(or $(FUZZTIME),30s) .ci/fuzz $(ONLY)
 
 simulate: ## the agent in a made-up world where everything breaks; SEEDS=4000, or SEED=n for one and its log
 	go test -c -o bin/simulate.test ./sandbox/simulate

@@ -18,7 +18,7 @@ type benchOptions struct {
 	n      int
 	rounds int
 	output string
-	memory bool
+	memory int // components; 0: it is not measured
 	only   []string
 }
 
@@ -29,7 +29,7 @@ func benchCommand(log *slog.Logger) *cobra.Command {
 		Long: "Measures the agent as the program that ships, with its defaults, against an embedded broker and a real\n" +
 			"API server, beside client-go alone on the same API server in the same run. See docs/performance.md for\n" +
 			"what each number means. With -o json one flat object goes to stdout and everything else to stderr.",
-		Example: "  hlo-sandbox bench -n 2000\n  hlo-sandbox bench -n 5000 -o json\n  hlo-sandbox bench -n 500 --only apply\n  hlo-sandbox bench -n 2000 --memory",
+		Example: "  hlo-sandbox bench -n 2000\n  hlo-sandbox bench -n 5000 -o json\n  hlo-sandbox bench -n 500 --only apply\n  hlo-sandbox bench -n 2000 --memory 50000",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
 				return err
@@ -44,7 +44,7 @@ func benchCommand(log *slog.Logger) *cobra.Command {
 	cmd.Flags().IntVarP(&o.n, "number", "n", 2000, "components")
 	cmd.Flags().IntVar(&o.rounds, "rounds", 3, "rounds of each side, after one that does not count")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "table or json")
-	cmd.Flags().BoolVar(&o.memory, "memory", false, "measure memory too, with 50,000 components: takes long")
+	cmd.Flags().IntVar(&o.memory, "memory", 0, "measure memory too, with so many components: 50000 take long")
 	cmd.Flags().StringSliceVar(&o.only, "only", benchParts, "measure only these")
 	return cmd
 }
@@ -56,6 +56,9 @@ func (o *benchOptions) validate() error {
 	}
 	if o.rounds < 1 || o.rounds > 99 {
 		errs = append(errs, fmt.Errorf("--rounds %d: must be from 1 to 99", o.rounds))
+	}
+	if o.memory != 0 && (o.memory < 10 || o.memory > 50_000) {
+		errs = append(errs, fmt.Errorf("--memory %d: must be from 10 to 50000", o.memory))
 	}
 	if o.output != "table" && o.output != "json" {
 		errs = append(errs, fmt.Errorf("-o %s: must be table or json", o.output))
@@ -104,8 +107,8 @@ func bench(ctx context.Context, o benchOptions, log *slog.Logger) (report *bench
 			return nil, fmt.Errorf("allocate through outages: %w", err)
 		}
 	}
-	if o.memory {
-		if err := measureMemory(ctx, r, report); err != nil {
+	if o.memory > 0 {
+		if err := measureMemory(ctx, r, o.memory, report); err != nil {
 			return nil, fmt.Errorf("measure memory: %w", err)
 		}
 	}

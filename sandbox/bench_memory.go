@@ -12,35 +12,30 @@ import (
 	"github.com/hlo-agent/hlo-agent/sandbox/world"
 )
 
-const (
-	memoryFew  = 5_000
-	memoryMany = 50_000
-)
-
-// measureMemory compares the agent's resident memory with few components and
-// with many, each time after a collection.
-func measureMemory(ctx context.Context, r *rig, report *benchReport) error {
-	r.options.n = memoryMany // how long things may take
+// measureMemory compares the agent's resident memory with a tenth of so many
+// components and with all, each time after a collection.
+func measureMemory(ctx context.Context, r *rig, count int, report *benchReport) error {
+	r.options.n = count // how long things may take
 	if err := r.clean(ctx); err != nil {
 		return err
 	}
 	if err := r.startAgent(ctx); err != nil {
 		return err
 	}
-	load := world.Generate(memoryMany, world.LoadOptions{})
+	load := world.Generate(count, world.LoadOptions{})
 	if err := r.create(ctx, load.Base); err != nil {
 		return err
 	}
-	few, err := r.grow(ctx, load.Components[:memoryFew])
+	few, err := r.grow(ctx, load.Components[:count/10])
 	if err != nil {
 		return err
 	}
-	many, err := r.grow(ctx, load.Components[memoryFew:])
+	many, err := r.grow(ctx, load.Components[count/10:])
 	if err != nil {
 		return err
 	}
-	report.add("bytes_per_component", float64(many-few)/(memoryMany-memoryFew), "16384",
-		fmt.Sprintf("%d MiB with %d components, %d MiB with %d", few>>20, memoryFew, many>>20, memoryMany))
+	report.add("bytes_per_component", float64(many-few)/float64(count-count/10), "16384",
+		fmt.Sprintf("%d MiB with %d components, %d MiB with %d", few>>20, count/10, many>>20, count))
 	return nil
 }
 

@@ -21,9 +21,10 @@ func TestBenchOptionsSayWhatIsWrong(t *testing.T) {
 		want   string
 	}{
 		"as it should be":    {func(*benchOptions) {}, ""},
-		"nothing but memory": {func(o *benchOptions) { o.only = []string{""} }, ""},
+		"nothing but memory": {func(o *benchOptions) { o.only, o.memory = []string{""}, 10 }, ""},
 		"too few":            {func(o *benchOptions) { o.n = 9 }, "-n 9: must be from 10 to 50000"},
 		"too many":           {func(o *benchOptions) { o.n = 50_001 }, "-n 50001: must be from 10 to 50000"},
+		"too little memory":  {func(o *benchOptions) { o.memory = 9 }, "--memory 9: must be from 10 to 50000"},
 		"no round":           {func(o *benchOptions) { o.rounds = 0 }, "--rounds 0: must be from 1 to 99"},
 		"unknown output":     {func(o *benchOptions) { o.output = "yaml" }, "-o yaml: must be table or json"},
 		"unknown part":       {func(o *benchOptions) { o.only = []string{"aply"} }, "--only aply: must be one of [apply life restart reaction inventory allocate outages]"},

@@ -128,7 +128,7 @@ func (s *Stage) start(ctx context.Context) error {
 		return err
 	}
 	s.agent = exec.CommandContext(running, filepath.Join(s.Dir, "bin/hlo-agent"), "run")
-	s.agent.Env = append(s.environment(), "NOTIFICATION_URL=http://"+addresses["this-host:8082"]+"/notify", "LISTEN_ADDR="+addresses["this-host:8082"], "OPS_ADDR="+addresses["localhost:9102"])
+	s.agent.Env = append(s.environment(), "NOTIFICATION_URL=http://"+addresses["this-host:8082"]+"/notify", "LOG_FORMAT=json", "LISTEN_ADDR="+addresses["this-host:8082"], "OPS_ADDR="+addresses["localhost:9102"])
 	s.agent.Stdout, s.agent.Stderr = s.agentLog, s.agentLog
 	group(s.agent)
 	if err := s.agent.Start(); err != nil {
