@@ -140,7 +140,7 @@ func (s *sight) describe(c *seen) description {
 			resourceOverview: resourceOverview{l.Key.GVK.GroupVersion().String(), l.Key.GVK.Kind, l.Key.Namespace, l.Key.Name, string(l.UID)},
 			Cluster:          l.Cluster, Phase: string(state.Phase), Reason: state.Reason, Message: hideText(state.Message),
 			Created: l.Created, Generation: l.Generation, Observed: state.ObservedGeneration, Deleting: l.Deleting,
-			Wanted: c.renders(l), Conditions: conditionsOf(object),
+			Wanted: c.renders(l) || c.want == ended, Conditions: conditionsOf(object),
 		})
 	}
 	return d

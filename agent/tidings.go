@@ -28,17 +28,25 @@ func (r *reconciler) news(p *pass, warning bool, reason, message string) news {
 // tellStatus tells of a status that was written in the place of another one.
 func (r *reconciler) tellStatus(p *pass, was *status) {
 	s := p.status
-	if was.Phase == s.Phase && was.Reason == s.Reason && (was.Message == s.Message || !loud(s.Phase)) {
+	moved := s.Phase == mapping.Running && (was.Reason == reasonMoving || p.moved(was))
+	if !moved && was.Phase == s.Phase && was.Reason == s.Reason && (was.Message == s.Message || !loud(s.Phase)) {
 		return
 	}
 	switch {
 	case s.Phase == mapping.Running && s.Reason != was.Reason && unwell(was.Phase):
 		r.events.add(r.news(p, false, "Recovered", fmt.Sprintf("runs again, after %s: %s", was.Phase, was.Reason)))
-	case was.Reason == reasonMoving && s.Phase == mapping.Running:
+	case moved:
 		r.events.add(r.news(p, false, "Moved", "runs on "+string(firstLink(&p.entity, attrElement))))
 	case worthTelling(s):
 		r.events.add(r.news(p, s.warns(), s.Reason, s.Message))
 	}
+}
+
+// moved says whether the pass reports an object that a move made, in the place of
+// the one before. A move may be done before Moving is ever reported.
+func (p *pass) moved(was *status) bool {
+	main := p.main()
+	return main != nil && movingFrom(main).from != "" && was.UID != "" && was.UID != p.status.UID
 }
 
 func loud(phase mapping.Phase) bool { return phase == mapping.Refused || phase == mapping.Failed }

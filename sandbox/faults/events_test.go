@@ -66,6 +66,8 @@ func TestEvents(t *testing.T) {
 	r.await(onK8s, "web", "put right", hasImage(1))
 	r.happens("web", "Warning FieldsTakenBack ServiceComponentK8s/"+objectName("web")+": set by somebody else, and put back: .spec.image")
 	r.tells(0, []string{"describe", "web"}, "History: 1 event", "Warning FieldsTakenBack: set by somebody else", "[hlo-agent on ServiceComponentK8s/"+objectName("web")+"]")
+	r.patch(componentID("web"), object{"infrastructureElement": rel(d1)})
+	r.happens("web", "Normal Moved ServiceComponentDocker/"+objectName("web")+": runs on "+d1)
 	r.patch(componentID("web"), object{"serviceComponentStatus": word("Removing")})
 	r.happens("web", "Normal Removed ServiceComponent/service-shop-component-web: ordered away; the object is gone")
 	r.patch(componentID("bare"), object{"containerImage": prop(image(1))})
@@ -80,7 +82,7 @@ func TestEvents(t *testing.T) {
 	always(t, 2*time.Second, "at rest", func() error {
 		return differ("requests about Events", len(r.toKube.Seen(aboutEvents)), told)
 	})
-	if told > 12 {
-		t.Errorf("%d requests for %d Events", told, 5)
+	if told > 14 {
+		t.Errorf("%d requests for %d Events", told, 6)
 	}
 }
