@@ -112,23 +112,6 @@ func TestWorkedExample(t *testing.T) {
 	if diff := cmp.Diff(p.blocks["lint"], problems.Error()+"\n"); diff != "" {
 		t.Errorf("lint (-the page +got):\n%s", diff)
 	}
-	explained(t, p, dir, set)
-}
-
-// explained checks the lines of the explanation that hold values.
-func explained(t *testing.T, p page, dir string, set *mapping.Set) {
-	t.Helper()
-	_, x, err := set.Explain(inputOf(decode(t, filepath.Join(dir, "cases/north/entity.jsonld"))), "default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range x.Expressions[:2] {
-		place := mapping.Problem{File: "mappings/greenhouse.yaml", Line: e.Line, Column: e.Column}.String()
-		want := "    # " + strings.TrimSuffix(place, ": ") + " " + e.Path + "\n    #   " + e.Expression + "\n    #   = " + e.Value + "\n"
-		if !strings.Contains(p.text, want) {
-			t.Errorf("the page lacks\n%s", want)
-		}
-	}
 }
 
 func TestWorkedStatus(t *testing.T) {

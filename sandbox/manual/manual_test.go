@@ -104,8 +104,10 @@ func TestRead(t *testing.T) {
 	if got := plain(steps[1].Text); got != "make two three" {
 		t.Errorf("plain: %q", got)
 	}
-	if _, err := read("p.md", "Type\n\n    make two\n"); err == nil || err.Error() != `p.md:3: "make two" belongs into a fenced block of sh` {
-		t.Errorf("an indented command: %v", err)
+	for _, command := range []string{"make two", "$ make two"} {
+		if _, err := read("p.md", "Type\n\n    "+command+"\n"); err == nil || err.Error() != `p.md:3: "make two" belongs into a fenced block of sh` {
+			t.Errorf("an indented command: %v", err)
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func read(page, text string) ([]Step, error) {
 	for i := 0; i < len(lines); i++ {
 		info, fenced := strings.CutPrefix(lines[i], "```")
 		if !fenced {
-			if command := strings.TrimSpace(lines[i]); strings.HasPrefix(lines[i], "    ") && isCommand(command) {
+			if command := strings.TrimPrefix(strings.TrimSpace(lines[i]), "$ "); strings.HasPrefix(lines[i], "    ") && isCommand(command) {
 				return nil, fmt.Errorf("%s:%d: %q belongs into a fenced block of sh", page, i+1, command)
 			}
 			for _, span := range spanPattern.FindAllStringSubmatch(lines[i], -1) {
