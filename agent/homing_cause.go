@@ -50,7 +50,9 @@ func (r *reconciler) causeOf(p *pass) (cause, time.Duration) {
 		return settled, wait
 	}
 	decided := decidedOn(&p.entity)
-	if rest := decided.at.Add(restGraces * r.cfg.HomingGrace).Sub(r.now()); decided.previous != "" && why != causeGone && rest > 0 {
+	whole := restGraces * r.cfg.HomingGrace
+	rest := decided.at.Add(whole).Sub(r.now()) // a longer one was begun by a clock that was wrong
+	if decided.previous != "" && why != causeGone && rest > 0 && rest <= whole {
 		return settled, rest
 	}
 	return why, 0

@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"strings"
+	"time"
+
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -11,19 +14,23 @@ type ask struct {
 	service      ngsild.EntityID // or the component itself, if it is of none
 	cause        cause
 	from         ngsild.EntityID // where it is now
-	notOn        ngsild.EntityID // where it shall not go: a move there failed
+	notOn        string          // where it shall not go, with spaces between: moves there failed
 	requirements ngsild.EntityID
 	template     string // the service's own, empty if there is none
 }
 
-func newAsk(p *pass, why cause) ask {
+// failedFor is how long an element is not chosen again on which a component did not
+// come up. One that runs nowhere would go from one to the other for ever.
+const failedFor = time.Hour
+
+func newAsk(p *pass, why cause, now time.Time) ask {
 	a := ask{id: p.id, service: serviceOf(&p.entity), cause: why, from: firstLink(&p.entity, attrElement),
 		requirements: firstLink(&p.entity, attrRequirements)}
 	if a.service == "" {
 		a.service = p.id
 	}
-	if d := decidedOn(&p.entity); a.from != "" && d.element != a.from {
-		a.notOn = d.element
+	if d := decidedOn(&p.entity); a.from != "" && d.previous == a.from && d.element != a.from && now.Sub(d.at) < failedFor {
+		a.notOn = strings.TrimSpace(d.notOn + " " + string(d.element)) // it was taken back
 	}
 	if p.input.Service != nil {
 		a.template = templateText(p.input.Service)

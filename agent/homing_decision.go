@@ -45,7 +45,7 @@ func newDecision(a ask, demand string, r homing.Result, own bool, at time.Time) 
 		"template": map[bool]string{true: "service", false: "generated"}[own], "components": int64(len(best.Assignment)),
 		"objective": number(best.Objective), "proof": r.Proof, "gap": "", "terms": termsText(best.Terms),
 		"runnerUp": "", "runnerUpObjective": "", "whyNot": "", "removed": removedText(r.Removed[demand], demand),
-		"claim": "",
+		"notOn": a.notOn, "claim": "",
 	}
 	if r.Proof == homing.ProofBound && r.Gap != nil {
 		d.value["gap"] = number(*r.Gap)
@@ -60,7 +60,7 @@ func newDecision(a ask, demand string, r homing.Result, own bool, at time.Time) 
 // noDecision is homingDecision before there is one.
 var noDecision = map[string]any{
 	"element": "", "previous": "", "cause": "", "decidedAt": "", "template": "", "components": int64(0), "objective": "", "proof": "", "gap": "",
-	"terms": "", "runnerUp": "", "runnerUpObjective": "", "whyNot": "", "removed": "", "claim": "",
+	"terms": "", "runnerUp": "", "runnerUpObjective": "", "whyNot": "", "removed": "", "notOn": "", "claim": "",
 }
 
 // number writes a figure as text: brokers keep big whole numbers badly.
@@ -96,13 +96,14 @@ func removedText(removed map[string]int, demand string) string {
 type decided struct {
 	element, previous ngsild.EntityID
 	at                time.Time
+	notOn             string // where moves from previous had failed before, with spaces between
 }
 
 func decidedOn(e *ngsild.Entity) decided {
 	value, _ := e.Attrs[attrDecision].Value.(map[string]any)
 	text := func(key string) string { s, _ := value[key].(string); return s }
 	at, _ := time.Parse(time.RFC3339, text("decidedAt")) // unreadable: long ago
-	return decided{ngsild.EntityID(text("element")), ngsild.EntityID(text("previous")), at}
+	return decided{ngsild.EntityID(text("element")), ngsild.EntityID(text("previous")), at, text("notOn")}
 }
 
 // home asks for an element where the component wants one, and writes the answer
@@ -122,10 +123,14 @@ func (r *reconciler) home(ctx context.Context, p *pass) error {
 		}
 		return nil
 	}
-	d, answer := r.homer.consult(newAsk(p, why))
+	d, answer := r.homer.consult(newAsk(p, why, r.now()))
 	p.homing = answer
 	if d == nil {
 		return nil
+	}
+	if !p.read && r.now().Sub(p.heard) > placeWithin {
+		r.tracker.update(p.id, func(rec *record) { rec.doubt = true })
+		return errSuperseded
 	}
 	fits, err := r.stillFits(ctx, p, d)
 	if err != nil {

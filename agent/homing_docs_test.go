@@ -31,7 +31,7 @@ func asked(t *testing.T, text string) verdict {
 		case typeRequirements:
 			q.requirements[e.ID] = e
 		case typeComponent:
-			a := newAsk(&pass{view: view{record: record{entity: *e}, id: e.ID}}, cause(orderOf(e.Enum(attrStatus))))
+			a := newAsk(&pass{view: view{record: record{entity: *e}, id: e.ID}}, cause(orderOf(e.Enum(attrStatus))), time.Time{})
 			if a.cause == settled || a.cause == causeStarting && a.from != "" {
 				q.others[e.ID] = a.from
 				continue

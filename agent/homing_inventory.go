@@ -41,6 +41,7 @@ type inventory struct {
 	entities []ngsild.Entity // of the last reading, while something is to be decided
 	held     bool            // they are there
 	asked    time.Time       // when the last reading began; zero before the first
+	shown    time.Time       // what the broker's clock showed then, as far as that is known
 	doubted  bool            // something changed since
 	retry    time.Time       // not before then, as the last reading failed
 	failures int
@@ -84,10 +85,11 @@ func (v *inventory) doubt() { v.doubted = true }
 
 // silent says whether an element has said nothing for too long. One that never
 // says when it was observed is never silent. While most are silent it is rather
-// that they are not heard, or clocks that differ: see hushed.
+// that they are not heard, or clocks that differ: see hushed. Our own clock may be
+// the wrong one; the broker's is hardly.
 func (v *inventory) silent(id ngsild.EntityID) bool {
 	e := v.seen[id]
-	return v.stale > 0 && e != nil && !e.observed.IsZero() && v.asked.Sub(e.observed) > v.stale
+	return v.stale > 0 && e != nil && !e.observed.IsZero() && v.shown.Sub(e.observed) > v.stale
 }
 
 // refresh reads the inventory if that is due, and has what was refused tried
@@ -138,6 +140,9 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time, whole bool) {
 	v := &h.inventory
 	first := v.asked.IsZero()
 	v.asked, v.doubted, v.retry, v.failures = asked, false, time.Time{}, 0
+	if v.shown = h.tracker.broker.by(asked); v.shown.IsZero() {
+		v.shown = asked
+	}
 	elements, quiet := 0, 0
 	var woken []ngsild.EntityID
 	changed, better := false, false

@@ -196,6 +196,80 @@ func TestHomerHush(t *testing.T) {
 	})
 }
 
+// Whose clock is wrong takes no element for silent: the broker's notifications tell
+// what time it is there.
+func TestHomerWhoseClockIsWrong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		there := func() time.Time { return time.Now().Add(-time.Hour) }
+		tr.tracker.broker.heard(there(), time.Now())
+		tr.world.element("e1", 1000)
+		tr.world.set("e1", map[string]any{"cpuCores": map[string]any{"type": "Property", "value": 4, "observedAt": there().UTC().Format(time.RFC3339)}})
+		tr.world.wants("R:c", 500)
+		tr.consult(wish("s", "c"))
+		tr.soon(t, wish("s", "c"), 5*time.Second)
+	})
+}
+
+// Requirements that a list lacked are asked for again, and their room counts then.
+func TestHomerPromisesOfMissingRequirements(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.element("e1", 1000)
+		placed := component("Starting")
+		placed.Attrs[attrElement] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "e1"}
+		placed.Attrs[attrRequirements] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "R:a"}
+		tr.tracker.listed(placed, time.Now())
+		tr.world.wants("R:b", 600)
+		tr.consult(wish("s", "b"))
+		after(time.Second)
+		if d, _ := tr.consult(wish("s", "b")); d == nil {
+			t.Fatal("not chosen, though nothing is known of what the other one needs")
+		}
+		tr.withdraw(wish("s", "b").id)
+		tr.world.wants("R:a", 600)
+		tr.consult(wish("s", "b"))
+		after(time.Second)
+		if d, said := tr.consult(wish("s", "b")); d != nil || said.reason != reasonNoElementFits {
+			t.Errorf("the room of a component is given away whose requirements are there now: %+v", d)
+		}
+	})
+}
+
+// What did not come up on one element is not moved between the others for ever.
+func TestMovesThatFailed(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		on, previous, element, notOn string
+		ago                          time.Duration
+		want                         string
+	}{
+		"never moved":               {on: "e1", element: "e1"},
+		"it arrived":                {on: "e2", previous: "e1", element: "e2", notOn: "e3"},
+		"taken back":                {on: "e1", previous: "e1", element: "e2", want: "e2"},
+		"taken back again":          {on: "e1", previous: "e1", element: "e2", notOn: "e3 e4", want: "e3 e4 e2"},
+		"people put it elsewhere":   {on: "e5", previous: "e1", element: "e2", notOn: "e3"},
+		"long ago":                  {on: "e1", previous: "e1", element: "e2", notOn: "e3", ago: failedFor},
+		"it has none, as at first":  {},
+		"it has none any more":      {previous: "e1", element: "e2"},
+		"by a clock that was wrong": {on: "e1", previous: "e1", element: "e2", ago: -time.Hour, want: "e2"},
+	} {
+		e := component("Running")
+		e.Attrs[attrDecision] = ngsild.Attribute{Kind: ngsild.Property, Value: map[string]any{"element": c.element, "previous": c.previous, "notOn": c.notOn, "decidedAt": now.Add(-c.ago).Format(time.RFC3339)}}
+		if delete(e.Attrs, attrElement); c.on != "" {
+			e.Attrs[attrElement] = ngsild.Attribute{Kind: ngsild.Relationship, Value: c.on}
+		}
+		if got := newAsk(&pass{view: view{record: record{entity: e}, id: e.ID}}, causeNotReady, now).notOn; got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // What only the list of elements shows is not chosen over and over.
 func TestHomerRejected(t *testing.T) {
 	t.Parallel()

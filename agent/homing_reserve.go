@@ -124,8 +124,8 @@ func (h *homer) readPromises(ctx context.Context, ps promises) error {
 		return err
 	}
 	for _, p := range ps {
-		if p.amounts == nil {
-			p.amounts = homing.Amounts(read[p.requirements])
+		if e := read[p.requirements]; p.amounts == nil && (e != nil || p.requirements == "") {
+			p.amounts = homing.Amounts(e) // what was not there, or left out of a list, is asked for again
 		}
 	}
 	return nil

@@ -52,7 +52,7 @@ func TestQuestionAnswers(t *testing.T) {
 			want: map[string]string{"a": "e1"}},
 		"a sick element that recovered is kept": {asks: []ask{with(starting("a"), func(a *ask) { a.cause, a.from = causeNotReady, "e2" })},
 			want: map[string]string{"a": "it stays where it is"}},
-		"not where it did not come up": {asks: []ask{with(starting("a"), func(a *ask) { a.cause, a.from, a.notOn = causeOverload, "e2", "e1" })},
+		"not where it did not come up": {asks: []ask{with(starting("a"), func(a *ask) { a.cause, a.from, a.notOn = causeOverload, "e2", "e1 e3" })},
 			want: map[string]string{"a": "no element fits"}},
 		"its own template": {template: template("a", "b"), asks: []ask{starting("a"), starting("b")}, want: map[string]string{"a": "e1", "b": "e2"}},
 		"beside what is placed already": {template: template("a", "b"), asks: []ask{starting("b")}, others: map[string]string{"a": "e2"},

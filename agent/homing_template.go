@@ -56,17 +56,14 @@ func (a *ask) existing() string {
 	return string(a.from)
 }
 
-// avoid are elements that shall not be chosen: the overloaded one, and one on
+// avoid are elements that shall not be chosen: the overloaded one, and those on
 // which the component did not come up before.
 func (a *ask) avoid() []string {
 	var ids []string
 	if a.cause == causeOverload {
 		ids = append(ids, string(a.from))
 	}
-	if a.notOn != "" && a.notOn != a.from {
-		ids = append(ids, string(a.notOn))
-	}
-	return ids
+	return append(ids, strings.Fields(a.notOn)...)
 }
 
 // parseOwn reads the service's template. Its demands are named as the
