@@ -28,14 +28,18 @@ type agentSpec struct {
 
 // settings are those of every agent. Times are short, so that little virtual time
 // shows much; the guard is small, as the worlds are.
-func (s agentSpec) settings() map[string]string {
-	return map[string]string{
+func (s agentSpec) settings(homed bool) map[string]string {
+	settings := map[string]string{
 		"CB_URL": "http://broker:1026", "NOTIFICATION_URL": "http://" + s.name + ":8082/notify",
 		"AGENT_ID": s.name, "DOMAIN_ID": s.domains, "NAMESPACE": s.namespace, "WORKERS": "1",
 		"RESYNC_INTERVAL": "60s", "DEGRADED_RESYNC_INTERVAL": "20s", "SUBSCRIPTION_CHECK_INTERVAL": "15s",
 		"PROGRESS_DEADLINE": "4m", "MOVE_TIMEOUT": moveTimeout.String(), "STATUS_GRACE": "30s",
 		"PRUNE_MIN": fmt.Sprint(pruneMin), "LOG_LEVEL": "debug",
 	}
+	if homed {
+		maps.Copy(settings, map[string]string{"HOMING": "auto", "HOMING_GRACE": homingGrace.String(), "HOMING_STALE": homingStale.String()})
+	}
+	return settings
 }
 
 // agentRun is one life of an agent.
@@ -62,7 +66,7 @@ func (w *world) start(s agentSpec) {
 	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
-	settings := s.settings()
+	settings := s.settings(w.homed != nil)
 	cfg, err := agent.LoadConfig(ctx, func(name string) string { return settings[name] })
 	if err != nil {
 		panic(err)

@@ -129,11 +129,12 @@ func (w *world) watchWrite(a *agentRun, req *http.Request, body []byte) {
 		return
 	}
 	for name := range attrs {
-		if !writable[name] {
+		if !writable[name] && (name != "homingDecision" || w.homed == nil) {
 			w.violated("agent %s writes %s on %s", a.name, name, path)
 		}
 	}
 	id := strings.TrimPrefix(path, "/entities/")
+	w.judgeChoice(a, id, attrs)
 	if e, moved := attrs["infrastructureElement"]; moved && !strings.Contains(textOf(e), "urn:ngsi-ld:null") {
 		w.book.about(id, func(d *deed) { d.moved = time.Now() })
 	}
@@ -152,6 +153,7 @@ func (w *world) seen(who string, e event) {
 	w.book.mu.Lock()
 	w.book.seen(who, e)
 	w.book.mu.Unlock()
+	w.ran(e)
 	w.follow(e)
 }
 

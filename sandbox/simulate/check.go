@@ -26,6 +26,7 @@ func (w *world) check() {
 	w.checkOrphans(objects)
 	w.checkForeign()
 	w.checkServices(components)
+	w.checkHomed(components)
 }
 
 // home is who takes care of an element, and where its objects are.
@@ -49,7 +50,7 @@ func (w *world) checkComponent(e entity, have []*unstructured.Unstructured) {
 		w.violated("%s was ordered away, and %s is there", id, placeOfObject(have[0]))
 	case !placed: // taken away, which is no order to delete
 		w.checkSingle(e, have)
-		if len(have) == 0 && word != "Finished" && e.status("phase") != "Unplaced" {
+		if len(have) == 0 && word != "Finished" && e.status("phase") != "Unplaced" && (w.homed == nil || e.status("phase") != "Refused") {
 			w.violated("%s has no place, and says %s", id, e.status("phase"))
 		}
 	case word == "Finished": // it ended: what it left is neither changed nor brought back

@@ -1,5 +1,7 @@
 package simulate
 
+import "slices"
+
 // The fixed part of every world: two domains with their elements and orchestrators,
 // a service in each, and a few ports.
 
@@ -20,7 +22,7 @@ var elements = []element{
 var resourceOf = map[string]string{"Kubernetes": "servicecomponentk8s", "Docker": "servicecomponentdockers"}
 
 func elementOf(id string) (element, bool) {
-	for _, e := range elements {
+	for _, e := range slices.Concat(elements, more) {
 		if e.id == id {
 			return e, true
 		}
@@ -40,7 +42,7 @@ func relationship(v any) map[string]any { return map[string]any{"type": "Relatio
 // enum is a word in the dialect of the continuum.
 func enum(kind, word string) map[string]any { return relationship("urn:ngsi-ld:" + kind + ":" + word) }
 
-func landscape() []any {
+func (w *world) landscape() []any {
 	var out []any
 	for _, d := range []string{"North", "South"} {
 		out = append(out, map[string]any{"id": "urn:ngsi-ld:Domain:" + d, "type": "Domain", "isEntrypoint": property(d == "North")})
@@ -50,7 +52,7 @@ func landscape() []any {
 		}
 	}
 	for _, e := range elements {
-		out = append(out, elementEntity(e, "host-0"))
+		out = append(out, w.elementEntity(e, "host-0"))
 	}
 	for i, s := range services {
 		out = append(out, map[string]any{"id": s, "type": "Service", "actionType": property("DEPLOYING"),

@@ -64,6 +64,9 @@ func (w *world) patch(id string, attrs map[string]any) bool {
 	if _, ok := attrs["infrastructureElement"]; ok {
 		w.book.about(id, func(d *deed) { d.moved = time.Now() })
 	}
+	if attrs[status] != nil || attrs["infrastructureElement"] != nil {
+		w.shake(id)
+	}
 	code, body := w.ask(http.MethodPatch, entityPath(id), attrs)
 	w.note("people", "patch %s: %s: %d %s", brief(id), brief(textOf(attrs)), code, body)
 	return code == http.StatusNoContent
@@ -221,6 +224,7 @@ func (w *world) deleteComponent() bool {
 		return false
 	}
 	w.book.gone(e.id(), true)
+	w.shake(e.id())
 	w.must(http.MethodDelete, entityPath(e.id()), nil)
 	w.note("people", "delete %s", brief(e.id()))
 	return true
@@ -358,8 +362,9 @@ func (w *world) changePort() bool {
 func (w *world) toggleElement() bool { return w.toggle(pick(w.dice.Rand, elements)) }
 
 func (w *world) toggle(e element) bool {
+	w.shake(e.id)
 	if w.read(e.id) == nil {
-		w.must(http.MethodPost, "/entities", elementEntity(e, "host-9"))
+		w.must(http.MethodPost, "/entities", w.elementEntity(e, "host-9"))
 		w.note("people", "element %s is back", brief(e.id))
 		return true
 	}

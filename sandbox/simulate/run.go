@@ -15,7 +15,7 @@ const (
 func run(seed uint64) *journal {
 	w := newWorld(seed)
 	defer w.close()
-	w.play(append(w.swarm(people(), 30, 60, 100), w.swarm(trouble(), 10, 30, 60, 100)...), happenings)
+	w.play(append(w.swarm(w.people(), 30, 60, 100), w.swarm(trouble(), 10, 30, 60, 100)...), w.happenings())
 	w.heal()
 	time.Sleep(quiet)
 	w.checkCopies(moveTimeout)

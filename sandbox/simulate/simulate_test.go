@@ -124,7 +124,7 @@ func parts(t *testing.T, from, seeds int) {
 // TestReplay plays a few seeds again and again: what failed once must fail again.
 func TestReplay(t *testing.T) {
 	const times = 20
-	for _, seed := range []uint64{4, 9} {
+	for _, seed := range []uint64{4, 9, 48} {
 		logs := map[uint64]int{}
 		var texts []string
 		for range times {

@@ -60,6 +60,7 @@ func (w *world) toggleBroker() bool {
 func (w *world) restartBroker() bool {
 	keep := chance(w.dice.Rand, 50)
 	w.note("fate", "broker restarts, keeps subscriptions: %v", keep)
+	w.upset()
 	w.broker.Restart(keep)
 	return true
 }
@@ -68,7 +69,7 @@ func (w *world) restartBroker() bool {
 func (w *world) wipeBroker() bool {
 	d := w.dice.Rand
 	var all []any
-	for _, kind := range []string{"Domain", "LowLevelOrchestrator", "InfrastructureElement", "Service", "NetworkPort", "ServiceComponent"} {
+	for _, kind := range []string{"Domain", "LowLevelOrchestrator", "InfrastructureElement", "Service", "NetworkPort", "InfrastructureElementRequirements", "ServiceComponent"} {
 		for _, e := range w.entities(kind) {
 			all = append(all, e)
 			if kind == "ServiceComponent" {
@@ -76,6 +77,7 @@ func (w *world) wipeBroker() bool {
 			}
 		}
 	}
+	w.upset()
 	w.broker.Wipe()
 	w.note("fate", "broker wiped")
 	time.Sleep(between(d, 10*time.Millisecond, 3*time.Minute))
@@ -83,6 +85,7 @@ func (w *world) wipeBroker() bool {
 	for _, e := range w.entities("ServiceComponent") {
 		w.book.gone(e.id(), false)
 	}
+	w.upset()
 	w.note("fate", "broker restored")
 	return true
 }
@@ -104,6 +107,7 @@ func (w *world) spoilSubscription() bool {
 	} else {
 		code, _ = w.ask(http.MethodPatch, "/subscriptions/"+id, map[string]any{"isActive": false})
 	}
+	w.upset()
 	w.note("fate", "subscription %s spoilt: %d", brief(id), code)
 	return code == http.StatusNoContent
 }
@@ -150,6 +154,7 @@ func (w *world) jumpClock() bool {
 	}
 	w.note("fate", "the clock of %s jumps by %v", a.name, by)
 	a.clock.jump(by)
+	w.homed.jumps()
 	return true
 }
 
@@ -196,6 +201,7 @@ func (w *world) heal() {
 			w.toggle(e)
 		}
 	}
+	w.healHomed()
 	for w.startAgent() {
 		time.Sleep(between(w.dice.Rand, time.Millisecond, 10*time.Millisecond))
 	}

@@ -29,6 +29,7 @@ type world struct {
 	specs  []agentSpec
 	book   *book
 	temper temper
+	homed  *homed // nil: people choose the elements
 
 	mu     sync.Mutex
 	agents map[string]*agentRun
@@ -55,8 +56,10 @@ func (w *world) faults() faults {
 
 func (w *world) change(f func(*faults)) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	f(&w.now)
+	now, p := w.now, w.post
+	w.mu.Unlock()
+	w.disturbed(now, p)
 }
 
 func (w *world) mail() post {
@@ -67,22 +70,25 @@ func (w *world) mail() post {
 
 func (w *world) setMail(p post) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.post = p
+	now := w.now
+	w.mu.Unlock()
+	w.disturbed(now, p)
 }
 
 // newWorld makes a world with nothing in it but what components link to, and its
 // agents, which run.
 func newWorld(seed uint64) *world {
 	w := &world{journal: &journal{start: time.Now()}, dice: newDice(seed), kube: newKube(), agents: map[string]*agentRun{}}
-	w.book, w.temper = newBook(w), w.drawTemper()
+	w.book, w.temper, w.homed = newBook(w), w.drawTemper(), w.drawHomed()
 	w.broker = broker.New(broker.Options{ArrayReduction: chance(w.dice.Rand, 50), Dial: w.dial})
 	w.kube.changed = w.seen
 	w.specs = []agentSpec{{"all", "*", "default"}}
 	if w.dice.IntN(3) > 0 {
 		w.specs = []agentSpec{{"north", "North", "north"}, {"south", "South", "south"}}
 	}
-	w.must(http.MethodPost, "/entityOperations/create", landscape())
+	w.must(http.MethodPost, "/entityOperations/create", w.landscape())
+	w.settle()
 	for _, s := range w.specs {
 		time.Sleep(between(w.dice.Rand, time.Millisecond, 100*time.Millisecond))
 		w.start(s)
@@ -92,6 +98,7 @@ func newWorld(seed uint64) *world {
 
 // close ends everything that runs.
 func (w *world) close() {
+	w.homed.end()
 	for _, a := range w.up() {
 		w.kill(a)
 	}
