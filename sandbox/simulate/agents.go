@@ -21,14 +21,15 @@ import (
 
 // agentSpec is one agent of a world, over all its lives.
 type agentSpec struct {
-	name      string // its AGENT_ID and the host of its webhook
+	name      string // its AGENT_ID and the host of its webhook, or the Service before it
 	domains   string // its DOMAIN_ID
 	namespace string
+	copies    int // that elect who acts; 0: there is one, and no election
 }
 
 // settings are those of every agent. Times are short, so that little virtual time
 // shows much; the guard is small, as the worlds are.
-func (s agentSpec) settings(homed bool) map[string]string {
+func (s agentSpec) settings(host string, homed bool) map[string]string {
 	settings := map[string]string{
 		"CB_URL": "http://broker:1026", "NOTIFICATION_URL": "http://" + s.name + ":8082/notify",
 		"AGENT_ID": s.name, "DOMAIN_ID": s.domains, "NAMESPACE": s.namespace, "WORKERS": "1",
@@ -39,12 +40,16 @@ func (s agentSpec) settings(homed bool) map[string]string {
 	if homed {
 		maps.Copy(settings, map[string]string{"HOMING": "auto", "HOMING_GRACE": homingGrace.String(), "HOMING_STALE": homingStale.String()})
 	}
+	if s.copies > 0 {
+		settings["LEADER_ELECTION"], settings["LISTEN_ADDR"] = "true", host+":8082"
+	}
 	return settings
 }
 
 // agentRun is one life of an agent.
 type agentRun struct {
 	agentSpec
+	host  string // where it runs: its name, or one for each copy
 	life  int
 	clock *clock
 	dead  chan struct{} // closed: killed, nothing that it does reaches the world
@@ -55,25 +60,33 @@ type agentRun struct {
 
 	mu      sync.Mutex
 	handler http.Handler
+	ops     http.Handler
+	still   time.Time            // until when it stands still
+	cutOff  map[string]time.Time // until when it is cut off from what
 }
 
-// start begins a life of an agent.
-func (w *world) start(s agentSpec) {
+// start begins a life of an agent, or of a copy of one, unless one is under way there.
+func (w *world) start(s agentSpec, host string) {
 	w.mu.Lock()
+	if w.closed || w.agents[host] != nil {
+		w.mu.Unlock()
+		return
+	}
 	w.lives++
-	a := &agentRun{agentSpec: s, life: w.lives, clock: newClock(), dead: make(chan struct{}), ended: make(chan struct{})}
-	w.agents[s.name] = a
+	a := &agentRun{agentSpec: s, host: host, life: w.lives, clock: newClock(), dead: make(chan struct{}), ended: make(chan struct{}), cutOff: map[string]time.Time{}}
+	w.agents[host] = a
 	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
-	settings := s.settings(w.homed != nil)
+	settings := s.settings(host, w.homed != nil)
 	cfg, err := agent.LoadConfig(ctx, func(name string) string { return settings[name] })
 	if err != nil {
 		panic(err)
 	}
 	outside := agent.Outside{
-		Now: a.clock.now, Rand: &steady{w.dice.about("secret", s.name)},
+		Now: a.clock.now, Rand: &steady{w.dice.about("secret", host)},
 		Broker: &wire{world: w, agent: a, to: "broker", now: func() weather { return w.faults().broker }, serve: func(req *http.Request) *http.Response { return w.serveBroker(a, req) }},
+		Copies: &wire{world: w, agent: a, to: "copies", now: func() weather { return w.faults().broker }, serve: w.serveCopies},
 		Kubernetes: func(string) (*rest.Config, error) {
 			return &rest.Config{Host: "http://kube", QPS: -1, Transport: &wire{world: w, agent: a, to: "kube", now: func() weather { return w.faults().kube },
 				serve: func(req *http.Request) *http.Response { return w.serveKube(a, req) }}}, nil
@@ -85,19 +98,17 @@ func (w *world) start(s agentSpec) {
 			return &face{agent: a, public: address == cfg.ListenAddr}, nil
 		},
 	}
-	w.note(s.name, "starts, life %d", a.life)
+	w.note(host, "starts, life %d", a.life)
 	go func() {
 		defer close(a.ended)
-		if err := outside.Run(ctx, cfg, slog.New(&logged{world: w, agent: a})); err != nil {
-			w.violated("agent %s ended with %v", s.name, err)
-		}
+		w.over(a, outside.Run(ctx, cfg, slog.New(&logged{world: w, agent: a})))
 	}()
 }
 
 // kill ends a life at once, as SIGKILL does: of what it is about to do nothing
 // reaches the world.
 func (w *world) kill(a *agentRun) {
-	w.note(a.name, "is killed")
+	w.note(a.host, "is killed")
 	a.mu.Lock()
 	a.handler = nil
 	a.mu.Unlock()
@@ -109,34 +120,34 @@ func (w *world) kill(a *agentRun) {
 
 // terminate ends a life as SIGTERM does, and waits for its end.
 func (w *world) terminate(a *agentRun) {
-	w.note(a.name, "is stopped")
+	w.note(a.host, "is stopped")
 	a.stop()
 	<-a.ended
-	w.note(a.name, "has stopped")
+	w.note(a.host, "has stopped")
 	w.forgetAgent(a)
 }
 
 func (w *world) forgetAgent(a *agentRun) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.agents[a.name] == a {
-		delete(w.agents, a.name)
+	if w.agents[a.host] == a {
+		delete(w.agents, a.host)
 	}
 	w.past = append(w.past, a)
 }
 
-// agentOf is the present life of an agent, nil if it is down.
-func (w *world) agentOf(name string) *agentRun {
+// agentOf is the present life of an agent or a copy, nil if it is down.
+func (w *world) agentOf(host string) *agentRun {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.agents[name]
+	return w.agents[host]
 }
 
-// up are the agents that run, by name.
+// up are the agents and copies that run, by host.
 func (w *world) up() []*agentRun {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.SortedFunc(maps.Values(w.agents), func(a, b *agentRun) int { return strings.Compare(a.name, b.name) })
+	return slices.SortedFunc(maps.Values(w.agents), func(a, b *agentRun) int { return strings.Compare(a.host, b.host) })
 }
 
 func (a *agentRun) public() http.Handler {
@@ -153,15 +164,14 @@ type face struct {
 
 // Serve implements agent.Face.
 func (f *face) Serve(ctx context.Context, h http.Handler) error {
-	if f.public {
-		f.agent.mu.Lock()
-		select {
-		case <-f.agent.dead:
-		default:
-			f.agent.handler = h
-		}
-		f.agent.mu.Unlock()
+	f.agent.mu.Lock()
+	switch {
+	case !f.public:
+		f.agent.ops = h
+	case !f.agent.killed():
+		f.agent.handler = h
 	}
+	f.agent.mu.Unlock()
 	<-ctx.Done()
 	f.agent.mu.Lock()
 	defer f.agent.mu.Unlock()
@@ -198,10 +208,8 @@ func (l *logged) Enabled(_ context.Context, level slog.Level) bool { return leve
 
 // Handle implements slog.Handler.
 func (l *logged) Handle(_ context.Context, r slog.Record) error {
-	select {
-	case <-l.agent.dead:
+	if l.agent.killed() {
 		return nil
-	default:
 	}
 	if r.Message == "a notification could not be read, listing instead" {
 		l.agent.unread.Add(1)
@@ -216,7 +224,7 @@ func (l *logged) Handle(_ context.Context, r slog.Record) error {
 		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
 		return true
 	})
-	l.world.note(l.agent.name, "| %s%s", r.Message, varying.Replace(b.String()))
+	l.world.note(l.agent.host, "| %s%s", r.Message, varying.Replace(b.String()))
 	return nil
 }
 
@@ -237,9 +245,16 @@ func (w *world) serveKube(a *agentRun, req *http.Request) *http.Response {
 		return nil
 	}
 	if req.URL.Query().Get("watch") == "true" {
-		return w.kube.watch(a, req, w.dice.about("watch", a.name, req.URL.Path))
+		return w.kube.watch(a, req, w.dice.about("watch", a.host, req.URL.Path))
 	}
-	if path := splitPath(req.URL.Path); path[0] == "api" && slices.Contains(path, "events") && req.Method != http.MethodGet {
+	path := splitPath(req.URL.Path)
+	if isLease(path) {
+		return w.kube.serve(req)
+	}
+	if req.Method != http.MethodGet {
+		w.acts(a, req.Method+" "+brief(req.URL.Path))
+	}
+	if path[0] == "api" && slices.Contains(path, "events") && req.Method != http.MethodGet {
 		return answer(http.StatusCreated, map[string]any{"apiVersion": "v1", "kind": "Event"}) // told, and nobody's business here
 	}
 	if req.Method != http.MethodGet {
@@ -267,6 +282,9 @@ func (w *world) serveBroker(a *agentRun, req *http.Request) *http.Response {
 			return nil
 		}
 		req.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	if req.Method != http.MethodGet {
+		w.acts(a, req.Method+" "+brief(req.URL.Path))
 	}
 	w.watchWrite(a, req, body)
 	return handle(w.broker, req)

@@ -25,6 +25,7 @@ type book struct {
 	kubeWrites  int              // by agents
 	brokerWrite int              // by agents, on entities
 	pruned      []pruning
+	acted       map[string][]int // lives of each agent in the order in which they began to write
 }
 
 // deed is what was ordered of one component, and what may come of it.
@@ -50,7 +51,7 @@ type pruning struct {
 }
 
 func newBook(w *world) *book {
-	return &book{world: w, components: map[string]*deed{}, foreign: map[place]string{}}
+	return &book{world: w, components: map[string]*deed{}, foreign: map[place]string{}, acted: map[string][]int{}}
 }
 
 // about changes what is known of a component.
@@ -141,7 +142,7 @@ func (w *world) watchWrite(a *agentRun, req *http.Request, body []byte) {
 	if word := attrs.word(status); word != "" {
 		w.book.about(id, func(d *deed) { d.word = word })
 	}
-	w.note(a.name, "writes on %s: %s %s (%s)", brief(id), attrs.word("serviceComponentStatus"), attrs.status("phase"), attrs.status("reason"))
+	w.note(a.host, "writes on %s: %s %s (%s)", brief(id), attrs.word("serviceComponentStatus"), attrs.status("phase"), attrs.status("reason"))
 	w.book.mu.Lock()
 	defer w.book.mu.Unlock()
 	w.book.brokerWrite++
@@ -211,14 +212,11 @@ func (b *book) judge(agent string, d *deed, e event) {
 
 // prune counts an object that goes for a missing entity, as the guard should.
 func (b *book) prune(agent string) {
-	a := b.world.agentOf(agent)
-	if a == nil {
-		return
-	}
-	b.pruned = append(b.pruned, pruning{agent, a.life, time.Now()})
+	life := b.acting(agent)
+	b.pruned = append(b.pruned, pruning{agent, life, time.Now()})
 	n := 0
 	for _, p := range b.pruned {
-		if p.agent == agent && p.life == a.life && time.Since(p.at) < 5*time.Minute {
+		if p.agent == agent && p.life == life && time.Since(p.at) < 5*time.Minute {
 			n++
 		}
 	}

@@ -188,7 +188,7 @@ func (w *world) checkOrder(e entity) {
 	}
 	el, _ := elementOf(e.text("infrastructureElement"))
 	home := w.home(el)
-	if a := w.agentOf(home.name); a != nil && d.heardBy[home.name] == a.life && e.word(status) != "Finished" && !d.moved.After(d.ordered) {
+	if a := w.leader(home); a != nil && d.heardBy[home.name] == a.life && e.word(status) != "Finished" && !d.moved.After(d.ordered) {
 		w.violated("%s was ordered away, %s was told so and never did it; it says %s", brief(e.id()), home.name, e.word(status))
 	}
 }

@@ -54,6 +54,7 @@ type kube struct {
 
 	mu       sync.Mutex
 	objects  map[place]*unstructured.Unstructured
+	leases   map[place]*unstructured.Unstructured
 	versions int
 	history  []event
 	oldest   int // versions up to this one are compacted
@@ -63,7 +64,7 @@ type kube struct {
 
 func newKube() *kube {
 	k := &kube{managers: map[string]*managedfields.FieldManager{}, changed: func(string, event) {},
-		objects: map[place]*unstructured.Unstructured{}, versions: 100}
+		objects: map[place]*unstructured.Unstructured{}, leases: map[place]*unstructured.Unstructured{}, versions: 100}
 	for resource, kind := range kinds {
 		k.managers[resource] = managedfieldstest.NewFakeFieldManager(managedfields.NewDeducedTypeConverter(), version.WithKind(kind))
 	}

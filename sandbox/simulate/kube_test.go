@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/hlo-agent/hlo-agent/llo"
@@ -293,6 +294,32 @@ func (s *script) stream(path string) {
 	s.t.Fatalf("the watch ended: %v", lines.Err())
 }
 
+// leases writes a Lease as copies that elect one do: each from what it has read.
+func (s *script) leases() {
+	s.t.Helper()
+	const json = "application/json"
+	base := "/apis/coordination.k8s.io/v1/namespaces/" + s.namespace + "/leases"
+	lease := func(holder string, version string) map[string]any {
+		return map[string]any{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": map[string]any{"name": "a", "resourceVersion": version},
+			"spec": map[string]any{"holderIdentity": holder, "leaseDurationSeconds": 10}}
+	}
+	s.raw("GET", base+"/a", "", nil)
+	s.raw("POST", base, json, lease("one", ""))
+	s.raw("POST", base, json, lease("two", ""))
+	client, err := coordination.NewForConfig(s.stage.rest())
+	s.must(err)
+	read, err := client.Leases(s.namespace).Get(s.t.Context(), "a", metav1.GetOptions{})
+	s.must(err)
+	s.say("%s %s: held by %s for %d s, with a UID %v and a time %v", read.Namespace, read.Name, *read.Spec.HolderIdentity, *read.Spec.LeaseDurationSeconds,
+		read.UID != "", !read.CreationTimestamp.IsZero())
+	s.raw("PUT", base+"/a", json, lease("two", "1"))
+	s.raw("PUT", base+"/a", json, lease("two", read.ResourceVersion))
+	s.raw("PUT", base+"/a", json, lease("one", read.ResourceVersion))
+	now, err := client.Leases(s.namespace).Get(s.t.Context(), "a", metav1.GetOptions{})
+	s.must(err)
+	s.say("held by %s, another version %v, the same UID %v", *now.Spec.HolderIdentity, now.ResourceVersion != read.ResourceVersion, now.UID == read.UID)
+}
+
 func scene(t *testing.T, namespace string, on stage) []string {
 	t.Helper()
 	s := &script{t: t, stage: on, namespace: namespace}
@@ -369,6 +396,7 @@ func scene(t *testing.T, namespace string, on stage) []string {
 	s.raw("DELETE", base+"/a", "application/json", options)
 	s.raw("DELETE", base+"/none", "application/json", options)
 	s.raw("DELETE", base+"/new", "application/json", map[string]any{"kind": "DeleteOptions", "apiVersion": "v1"})
+	s.leases()
 	s.stream(base + "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true")
 	return s.lines
 }

@@ -23,6 +23,9 @@ func (k *kube) serve(req *http.Request) *http.Response {
 	if len(path) == 1 && path[0] == "apis" {
 		return answer(http.StatusOK, groups())
 	}
+	if isLease(path) {
+		return k.serveLease(path, req)
+	}
 	if len(path) < 3 || path[0] != "apis" || path[1] != version.Group || path[2] != version.Version {
 		return plain404()
 	}

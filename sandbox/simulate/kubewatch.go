@@ -135,6 +135,9 @@ func (w *watcher) send(line any) {
 		return
 	}
 	due := time.Now().Add(w.draw(time.Millisecond, 20*time.Millisecond))
+	if w.agent != nil && due.Before(w.agent.stillUntil()) {
+		due = w.agent.stillUntil().Add(w.draw(time.Millisecond, 20*time.Millisecond))
+	}
 	if !due.After(w.last) {
 		due = w.last.Add(w.draw(time.Microsecond, time.Millisecond))
 	}

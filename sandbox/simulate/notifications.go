@@ -28,8 +28,7 @@ type post struct {
 // dial is the broker's way to the webhooks.
 func (w *world) dial(_ context.Context, _, address string) (net.Conn, error) {
 	name, _, _ := strings.Cut(address, ":")
-	a := w.agentOf(name)
-	if a == nil || a.public() == nil {
+	if w.route(name, "") == nil {
 		w.note("broker", "notification to %s: %v", name, errRefused)
 		return nil, errRefused
 	}
@@ -54,11 +53,11 @@ func (l *line) Write(p []byte) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read notification: %w", err)
 	}
-	body, err := io.ReadAll(req.Body)
+	m, err := readLetter(req)
 	if err != nil {
-		return 0, fmt.Errorf("read notification: %w", err)
+		return 0, err
 	}
-	l.send(&letter{header: req.Header, url: req.URL.RequestURI(), body: body})
+	l.send(m)
 	return len(p), nil
 }
 
@@ -67,6 +66,16 @@ type letter struct {
 	header http.Header
 	url    string
 	body   []byte
+}
+
+// readLetter takes a notification out of a request, which keeps it.
+func readLetter(req *http.Request) (*letter, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read notification: %w", err)
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return &letter{header: req.Header, url: req.URL.RequestURI(), body: body}, nil
 }
 
 // says tells what a letter is about, for the journal and for the dice.
@@ -143,9 +152,9 @@ func (l *line) deliverAfter(after time.Duration, d *rand.Rand, m *letter) {
 // deliver hands a letter to the agent that has the address now, and gives the
 // answer's code, 0 if nobody is there.
 func (w *world) deliver(to string, m *letter, how string) int {
-	a := w.agentOf(to)
+	a := w.route(to, m.says())
 	var h http.Handler
-	if a != nil {
+	if a != nil && !a.apart("broker") && a.awake(context.Background(), w.dice.about("awake", a.host)) == nil {
 		h = a.public()
 	}
 	if h == nil {
@@ -158,10 +167,10 @@ func (w *world) deliver(to string, m *letter, how string) int {
 		panic(err) // the broker wrote it
 	}
 	req.Header = m.header.Clone()
-	r, unread := newRecorder(), a.unread.Load()
+	r, heard, unread := newRecorder(), a.leads(), a.unread.Load()
 	h.ServeHTTP(r, req)
-	w.note("post", "to %s: %s: %d %s", to, m.says(), r.code, how)
-	if a.unread.Load() == unread {
+	w.note("post", "to %s: %s: %d %s", a.host, m.says(), r.code, how)
+	if heard && a.unread.Load() == unread {
 		w.arrived(a, m)
 	}
 	return r.code

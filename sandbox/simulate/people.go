@@ -178,8 +178,10 @@ func (w *world) orderAwayUnseen() bool {
 	away := func() bool {
 		return w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
 	}
-	if a := w.agentOf(w.home(from).name); a != nil && len(w.specs) > 1 && chance(w.dice.Rand, 70) {
-		w.kill(a)
+	if up := w.livesOf(w.home(from)); len(up) > 0 && len(w.specs) > 1 && chance(w.dice.Rand, 70) {
+		for _, a := range up {
+			w.kill(a)
+		}
 		return away()
 	}
 	return w.withMail(post{lost: 100}, away)

@@ -1,6 +1,9 @@
 package simulate
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Lengths of a run. The quiet time is longer than every time that an agent waits:
 // five minutes of the guard, a move, a deadline, and a resync behind each.
@@ -15,8 +18,9 @@ const (
 func run(seed uint64) *journal {
 	w := newWorld(seed)
 	defer w.close()
-	w.play(append(w.swarm(w.people(), 30, 60, 100), w.swarm(trouble(), 10, 30, 60, 100)...), w.happenings())
+	w.play(slices.Concat(w.swarm(w.people(), 30, 60, 100), w.swarm(trouble(), 10, 30, 60, 100), w.elections()), w.happenings())
 	w.heal()
+	w.changeLeader()
 	time.Sleep(quiet)
 	w.checkCopies(moveTimeout)
 	w.check()

@@ -123,8 +123,7 @@ func parts(t *testing.T, from, seeds int) {
 
 // TestReplay plays a few seeds again and again: what failed once must fail again.
 func TestReplay(t *testing.T) {
-	const times = 20
-	for _, seed := range []uint64{4, 9, 48} {
+	for seed, times := range map[uint64]int{4: 20, 9: 20, 48: 20, 13: 5} { // agents choose in 48, and elect in 13
 		logs := map[uint64]int{}
 		var texts []string
 		for range times {

@@ -152,7 +152,7 @@ func (w *world) jumpClock() bool {
 	if chance(w.dice.Rand, 50) {
 		by /= 600
 	}
-	w.note("fate", "the clock of %s jumps by %v", a.name, by)
+	w.note("fate", "the clock of %s jumps by %v", a.host, by)
 	a.clock.jump(by)
 	w.homed.jumps()
 	return true
@@ -167,7 +167,7 @@ func (w *world) killAgent() bool {
 	w.kill(a)
 	if chance(w.dice.Rand, 60) {
 		time.Sleep(between(w.dice.Rand, time.Millisecond, 2*time.Second))
-		w.start(a.agentSpec)
+		w.start(a.agentSpec, a.host)
 	}
 	return true
 }
@@ -183,9 +183,11 @@ func (w *world) stopAgent() bool {
 
 func (w *world) startAgent() bool {
 	for _, s := range w.specs {
-		if w.agentOf(s.name) == nil {
-			w.start(s)
-			return true
+		for _, host := range s.hosts() {
+			if w.agentOf(host) == nil {
+				w.start(s, host)
+				return true
+			}
 		}
 	}
 	return false
@@ -196,6 +198,7 @@ func (w *world) heal() {
 	w.note("fate", "all is mended")
 	w.change(func(f *faults) { *f = faults{} })
 	w.setMail(post{})
+	w.mendCopies()
 	for _, e := range elements {
 		if w.read(e.id) == nil {
 			w.toggle(e)

@@ -30,7 +30,7 @@ type weather struct {
 type wire struct {
 	world *world
 	agent *agentRun
-	to    string // broker or kube
+	to    string // broker, kube, or copies
 	now   func() weather
 	serve func(*http.Request) *http.Response // the effect, without delay; nil is a lost connection
 
@@ -50,11 +50,16 @@ var chosen = regexp.MustCompile(`&?timeoutSeconds=[0-9]+`)
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	what := req.Method + " " + req.URL.RequestURI()
-	key := []string{w.agent.name, strconv.Itoa(w.agent.life), w.to, chosen.ReplaceAllString(what, "")}
+	key := []string{w.agent.host, strconv.Itoa(w.agent.life), w.to, chosen.ReplaceAllString(what, "")}
 	if w.to == "kube" && !strings.Contains(req.URL.Path, "/namespaces/") {
 		key = append(key, w.rank()) // every kind is asked for in the same words
 	}
 	d := w.world.dice.about(key...)
+	lease := w.to == "kube" && isLease(splitPath(req.URL.Path)) // so many that they are not noted
+	began, stood := time.Now(), w.agent.stillUntil()
+	if err := w.agent.awake(req.Context(), d); err != nil {
+		return nil, err
+	}
 	now := w.now()
 	before, after := between(d, 200*time.Microsecond, 4*time.Millisecond), between(d, 200*time.Microsecond, 4*time.Millisecond)
 	luck := d.IntN(100)
@@ -75,15 +80,26 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := w.pass(req.Context(), before); err != nil {
 		return nil, err
 	}
+	switch {
+	case time.Since(began) > arriveTime && stood.After(began):
+		return nil, errReset // it stood still for longer than is assumed
+	case w.agent.apart(w.to), lease && w.agent.apart("lease"):
+		return nil, w.fail(req, between(d, time.Millisecond, 30*time.Second), what, errReset)
+	}
 	response := w.serve(req)
-	w.world.note(w.agent.name, "%s %s: %s", w.to, brief(what), codeOf(response))
+	if !lease || response == nil {
+		w.world.note(w.agent.host, "%s %s: %s", w.to, brief(what), codeOf(response))
+	}
 	if response == nil {
 		return nil, w.fail(req, after, what, errReset)
 	}
 	err := w.pass(req.Context(), after)
-	if err == nil && cut {
+	if err == nil {
+		err = w.agent.awake(req.Context(), d)
+	}
+	if err == nil && (cut || w.agent.apart(w.to)) {
 		err = errReset
-		w.world.note(w.agent.name, "%s %s: the answer is lost", w.to, brief(what))
+		w.world.note(w.agent.host, "%s %s: the answer is lost", w.to, brief(what))
 	}
 	if err != nil {
 		response.Body.Close() // nobody reads it
@@ -136,7 +152,7 @@ func (w *wire) fail(req *http.Request, d time.Duration, what string, err error) 
 	if gone := w.pass(req.Context(), d); gone != nil {
 		return gone
 	}
-	w.world.note(w.agent.name, "%s %s: %v", w.to, brief(what), err)
+	w.world.note(w.agent.host, "%s %s: %v", w.to, brief(what), err)
 	return err
 }
 
@@ -144,7 +160,7 @@ func (w *wire) refuse(req *http.Request, d time.Duration, what string, code int)
 	if err := w.pass(req.Context(), d); err != nil {
 		return nil, err
 	}
-	w.world.note(w.agent.name, "%s %s: %d and nothing done", w.to, brief(what), code)
+	w.world.note(w.agent.host, "%s %s: %d and nothing done", w.to, brief(what), code)
 	return answer(code, map[string]any{"title": "out of order"}), nil
 }
 

@@ -35,6 +35,7 @@ type world struct {
 	agents map[string]*agentRun
 	past   []*agentRun // lives that are over
 	lives  int
+	closed bool // nothing starts any more
 	now    faults
 	post   post
 }
@@ -83,21 +84,27 @@ func newWorld(seed uint64) *world {
 	w.book, w.temper, w.homed = newBook(w), w.drawTemper(), w.drawHomed()
 	w.broker = broker.New(broker.Options{ArrayReduction: chance(w.dice.Rand, 50), Dial: w.dial})
 	w.kube.changed = w.seen
-	w.specs = []agentSpec{{"all", "*", "default"}}
+	w.specs = []agentSpec{{name: "all", domains: "*", namespace: "default"}}
 	if w.dice.IntN(3) > 0 {
-		w.specs = []agentSpec{{"north", "North", "north"}, {"south", "South", "south"}}
+		w.specs = []agentSpec{{name: "north", domains: "North", namespace: "north"}, {name: "south", domains: "South", namespace: "south"}}
 	}
+	w.drawCopies()
 	w.must(http.MethodPost, "/entityOperations/create", w.landscape())
 	w.settle()
 	for _, s := range w.specs {
-		time.Sleep(between(w.dice.Rand, time.Millisecond, 100*time.Millisecond))
-		w.start(s)
+		for _, host := range s.hosts() {
+			time.Sleep(between(w.dice.Rand, time.Millisecond, 100*time.Millisecond))
+			w.start(s, host)
+		}
 	}
 	return w
 }
 
 // close ends everything that runs.
 func (w *world) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
 	w.homed.end()
 	for _, a := range w.up() {
 		w.kill(a)
