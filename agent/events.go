@@ -102,6 +102,7 @@ func (t *teller) add(n news) {
 	defer t.mu.Unlock()
 	now := t.now()
 	of := slices.DeleteFunc(t.told[n.subject()], func(old *telling) bool { return !old.waiting && now.Sub(old.last) > eventWindow })
+	t.told[n.subject()] = of // what was taken out is nil behind its end
 	e := repeated(of, &n)
 	switch {
 	case e != nil:

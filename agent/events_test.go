@@ -69,6 +69,24 @@ func newsOf(object, reason, message string) news {
 
 func passes(d time.Duration) { time.Sleep(d); synctest.Wait() }
 
+// What was told long ago of an object is forgotten while something else of it is told
+// again and again.
+func TestOldEventsOfAnObjectAreForgotten(t *testing.T) {
+	hearing(t, func(tell *teller, e *ear) {
+		tell.add(newsOf("a", "Failed", "image gone"))
+		passes(eventWindow / 2)
+		tell.add(newsOf("a", "Refused", "too big"))
+		for range 3 {
+			passes(eventWindow/2 + time.Second)
+			tell.add(newsOf("a", "Refused", "too big"))
+		}
+		passes(2 * time.Minute)
+		if last := e.told()[e.number()-1]; last.Reason != "Refused" || last.Count != 4 {
+			t.Errorf("the last told is %+v", last)
+		}
+	})
+}
+
 // What repeats itself is one Event, told again once a minute with its count.
 func TestEventsAreCounted(t *testing.T) {
 	hearing(t, func(tell *teller, e *ear) {
