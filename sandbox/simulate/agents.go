@@ -33,7 +33,7 @@ func (s agentSpec) settings(host string, homed bool) map[string]string {
 	settings := map[string]string{
 		"CB_URL": "http://broker:1026", "NOTIFICATION_URL": "http://" + s.name + ":8082/notify",
 		"AGENT_ID": s.name, "DOMAIN_ID": s.domains, "NAMESPACE": s.namespace, "WORKERS": "1",
-		"RESYNC_INTERVAL": "60s", "DEGRADED_RESYNC_INTERVAL": "20s", "SUBSCRIPTION_CHECK_INTERVAL": "15s",
+		"RESYNC_INTERVAL": resyncInterval.String(), "DEGRADED_RESYNC_INTERVAL": "20s", "SUBSCRIPTION_CHECK_INTERVAL": "15s",
 		"PROGRESS_DEADLINE": "4m", "MOVE_TIMEOUT": moveTimeout.String(), "STATUS_GRACE": "30s",
 		"PRUNE_MIN": fmt.Sprint(pruneMin), "LOG_LEVEL": "debug",
 	}

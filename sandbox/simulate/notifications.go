@@ -23,6 +23,8 @@ type post struct {
 	doubled  int // comes again later
 	delayed  int // answered by something on the way, and comes up to a minute later
 	unheeded int // arrives, and the answer comes too late
+
+	delay time.Duration // what is added to the time of those that are delayed
 }
 
 // dial is the broker's way to the webhooks.
@@ -124,6 +126,7 @@ func (l *line) send(m *letter) {
 		w.lostLetter(m)
 		time.AfterFunc(soon, func() { l.Close() })
 	case happens(p.delayed):
+		later += p.delay
 		w.note("post", "to %s delayed by %v: %s", l.to, later, says)
 		l.replyAfter(soon, 204)
 		time.AfterFunc(later, func() { w.deliver(l.to, m, "late") })

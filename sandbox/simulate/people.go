@@ -24,6 +24,7 @@ func people() []happening {
 		{"change", 8, (*world).changeComponent},
 		{"remove", 7, (*world).orderAway},
 		{"remove while a report is on its way", 3, (*world).orderCrossed},
+		{"remove from an element that goes", 3, (*world).orderForlorn},
 		{"remove behind an agent's back", 2, (*world).orderAwayUnseen},
 		{"place", 6, (*world).placeAgain},
 		{"move", 8, (*world).moveComponent},
@@ -143,11 +144,40 @@ func (w *world) orderCrossed() bool {
 			w.toggle(el) // nobody knows whose it is
 			time.Sleep(between(w.dice.Rand, time.Millisecond, time.Second))
 		}
-		ok := w.withMail(post{delayed: 100}, func() bool {
-			return w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
-		})
-		phase := map[bool]string{true: "Failed", false: "Running"}[phaseOf(o) == "Running"]
-		w.kube.setStatus("llo", placeOfObject(o), o.GetUID(), map[string]any{"phase": phase, "message": "is " + phase, "observedGeneration": o.GetGeneration()})
+		return w.cross(e, o, 0)
+	}
+	return false
+}
+
+// cross orders a component away, and has its object change before anybody hears of it,
+// which is after delay.
+func (w *world) cross(e entity, o *unstructured.Unstructured, delay time.Duration) bool {
+	ok := w.withMail(post{delayed: 100, delay: delay}, func() bool {
+		return w.patch(e.id(), map[string]any{status: enum("ServiceComponentStatus", "Removing")})
+	})
+	phase := map[bool]string{true: "Failed", false: "Running"}[phaseOf(o) == "Running"]
+	w.kube.setStatus("llo", placeOfObject(o), o.GetUID(), map[string]any{"phase": phase, "message": "is " + phase, "observedGeneration": o.GetGeneration()})
+	return ok
+}
+
+// orderForlorn orders a component away so that a report overwrites the order, from an
+// element that is gone when the order arrives, for so long that its agent knows.
+// Nobody knows whose the component is then, and the agent of its service, which would
+// say that it has ended, is down.
+func (w *world) orderForlorn() bool {
+	for _, o := range w.kube.all() {
+		e := w.read(entityOf(o))
+		el, placed := elementOf(e.text("infrastructureElement"))
+		handler, home := w.home(element{domain: w.read(e.text("service")).word("domainHandler")}), w.home(el)
+		if !placed || o.GetDeletionTimestamp() != nil || ownerOf(o) != home.name || handler == home || w.read(el.id) == nil || w.agentOf(home.name) == nil {
+			continue
+		}
+		if a := w.agentOf(handler.name); a != nil {
+			w.kill(a)
+		}
+		ok := w.cross(e, o, resyncInterval)
+		time.Sleep(between(w.dice.Rand, 50*time.Millisecond, 500*time.Millisecond)) // until the report is written
+		w.toggle(el)
 		return ok
 	}
 	return false

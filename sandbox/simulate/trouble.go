@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,6 +22,7 @@ func trouble() []happening {
 		{"watches are cut", 3, (*world).cutWatches},
 		{"versions expire", 2, (*world).expireVersions},
 		{"a clock jumps", 2, (*world).jumpClock},
+		{"a move by a wrong clock", 3, (*world).moveByWrongClock},
 		{"an agent is killed", 4, (*world).killAgent},
 		{"an agent is stopped", 1, (*world).stopAgent},
 		{"an agent starts", 5, (*world).startAgent},
@@ -156,6 +158,26 @@ func (w *world) jumpClock() bool {
 	a.clock.jump(by)
 	w.homed.jumps()
 	return true
+}
+
+// moveByWrongClock moves a component, to where it cannot run, while the clock of its
+// agent is ahead by more than the world has left.
+func (w *world) moveByWrongClock() bool {
+	e := w.component()
+	from, placed := elementOf(e.text("infrastructureElement"))
+	a := w.agentOf(w.home(from).name)
+	if !placed || a == nil {
+		return false
+	}
+	near := slices.DeleteFunc(slices.Clone(elements), func(to element) bool { return to == from || w.home(to) != w.home(from) })
+	by := between(w.dice.Rand, 2*quiet, 90*time.Minute)
+	w.note("fate", "the clock of %s is ahead by %v", a.name, by)
+	a.clock.jump(by)
+	ok := w.patch(e.id(), map[string]any{"infrastructureElement": relationship(pick(w.dice.Rand, near).id), "containerImage": property("bad:1")})
+	time.Sleep(between(w.dice.Rand, 10*time.Millisecond, 3*time.Second))
+	w.note("fate", "the clock of %s is right again", a.name)
+	a.clock.jump(-by)
+	return ok
 }
 
 func (w *world) killAgent() bool {

@@ -16,8 +16,9 @@ import (
 
 // What the agents are told, and the checks know.
 const (
-	moveTimeout = 90 * time.Second
-	pruneMin    = 2
+	moveTimeout    = 90 * time.Second
+	resyncInterval = time.Minute
+	pruneMin       = 2
 )
 
 // world is everything that one seed decides.
