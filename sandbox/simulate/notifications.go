@@ -27,6 +27,8 @@ type post struct {
 	delay time.Duration // what is added to the time of those that are delayed
 }
 
+const longestDelay = 40 * time.Second
+
 // dial is the broker's way to the webhooks.
 func (w *world) dial(_ context.Context, _, address string) (net.Conn, error) {
 	name, _, _ := strings.Cut(address, ":")
@@ -115,7 +117,7 @@ func (l *line) send(m *letter) {
 	p, luck := w.mail(), d.IntN(100)
 	happens := func(percent int) bool { luck -= percent; return luck < 0 }
 	soon := between(d, 200*time.Microsecond, 4*time.Millisecond)
-	later := between(d, 4*time.Millisecond, 40*time.Second)
+	later := between(d, 4*time.Millisecond, longestDelay)
 	switch {
 	case happens(p.lost):
 		w.note("post", "to %s lost: %s", l.to, says)

@@ -178,6 +178,7 @@ func (w *world) orderForlorn() bool {
 		ok := w.cross(e, o, resyncInterval)
 		time.Sleep(between(w.dice.Rand, 50*time.Millisecond, 500*time.Millisecond)) // until the report is written
 		w.toggle(el)
+		time.Sleep(resyncInterval + longestDelay)
 		return ok
 	}
 	return false
