@@ -172,6 +172,7 @@ func (w *world) moveByWrongClock() bool {
 	near := slices.DeleteFunc(slices.Clone(elements), func(to element) bool { return to == from || w.home(to) != w.home(from) })
 	by := between(w.dice.Rand, 2*quiet, 90*time.Minute)
 	w.note("fate", "the clock of %s is ahead by %v", a.name, by)
+	w.homed.jumps()
 	a.clock.jump(by)
 	ok := w.patch(e.id(), map[string]any{"infrastructureElement": relationship(pick(w.dice.Rand, near).id), "containerImage": property("bad:1")})
 	time.Sleep(between(w.dice.Rand, 10*time.Millisecond, 3*time.Second))
