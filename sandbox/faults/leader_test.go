@@ -478,5 +478,5 @@ func TestStatusNamesTheLeader(t *testing.T) {
 	p.tells(0, []string{"status"}, "leader ", ", renewed ", "shop/web")
 	p.copies[0].agent.kill()
 	p.copies[1].agent.kill()
-	p.tells(0, []string{"status"}, "leader nobody: the lead of ")
+	p.tells(0, []string{"status"}, "leader nobody: ")
 }
