@@ -57,7 +57,7 @@ func newContract(t *testing.T) *contract {
 	var err error
 	c.issuer, err = issuer.New(server.URL, time.Now)
 	must(t, err)
-	c.rig = newRig(t, map[string]string{"API_AUTH": "oidc", "OIDC_ISSUER": server.URL, "OIDC_AUDIENCE": issuer.Audience, "API_RATE": "100", "API_MAX_BYTES": "65536",
+	c.rig = newRig(t, map[string]string{"API_AUTH": "oidc", "OIDC_ISSUER": server.URL, "OIDC_AUDIENCE": issuer.Audience, "API_RATE": "30", "API_MAX_BYTES": "65536",
 		"SHIM_URL": startShim(t).URL, "OVERLAY_SECRET_FILE": overlaySecret(t)})
 	c.create(world()...)
 	c.start()
