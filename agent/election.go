@@ -96,31 +96,42 @@ func (l *lead) hold(ctx context.Context) (lost bool) {
 	}
 }
 
-// leave gives the lead up, for ctx at most as long as writes are under way. cut is
-// called when nothing passes the fence any more, and ends what is under way. Others
-// are let in at once only if every write of the last moments was answered.
-func (l *lead) leave(ctx context.Context, cut func()) {
+// leave gives the lead up, and says whether others are let in at once: only if every
+// write of the last moments was answered. Nothing passes the fence any more; what is
+// under way may be answered within arriveTime, since a write that is cut off costs the
+// others the whole Lease. Then cut ends it, and ctx the waiting.
+func (l *lead) leave(ctx context.Context, cut func()) (clean bool) {
 	if !l.elects {
-		return
+		return true
 	}
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
 	l.acting.Store(false)
+	answering, cancel := context.WithTimeout(ctx, arriveTime)
+	defer cancel()
+	l.settled(answering)
 	cut()
-	stop := context.AfterFunc(ctx, func() {
+	l.settled(ctx)
+	l.mu.Lock()
+	clean = l.writing == 0 && (l.unanswered.IsZero() || time.Since(l.unanswered) > arriveTime)
+	l.mu.Unlock()
+	l.election.Leave(clean)
+	return clean
+}
+
+// settled waits until no write is under way, or ctx ends.
+func (l *lead) settled(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.idle.Broadcast()
-	})
-	defer stop()
+	})()
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	for l.writing > 0 && ctx.Err() == nil {
 		l.idle.Wait()
 	}
-	clean := l.writing == 0 && (l.unanswered.IsZero() || time.Since(l.unanswered) > arriveTime)
-	l.mu.Unlock()
-	l.election.Leave(clean)
 }
 
 // errNotLeading: somebody else may act, so nothing was sent.

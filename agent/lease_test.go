@@ -230,9 +230,13 @@ func TestFence(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answers bool
+		after   time.Duration // the answer
 		wait    time.Duration
 		clean   bool
-	}{"answered": {true, 0, true}, "cut": {false, 0, false}, "cut a while ago": {false, 2 * arriveTime, true}} {
+	}{
+		"answered": {true, 0, 0, true}, "answered soon": {true, arriveTime / 2, 0, true},
+		"cut": {false, 0, 0, false}, "cut a while ago": {false, 0, 2 * arriveTime, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -243,6 +247,13 @@ func TestFence(t *testing.T) {
 					if !c.answers && req.Method == http.MethodPatch {
 						<-req.Context().Done()
 						return nil, req.Context().Err()
+					}
+					if req.Method == http.MethodPatch {
+						select {
+						case <-time.After(c.after):
+						case <-req.Context().Done():
+							return nil, req.Context().Err()
+						}
 					}
 					return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
 				}))
@@ -278,9 +289,9 @@ func TestFence(t *testing.T) {
 					cut()
 					time.Sleep(c.wait)
 				}
-				l.leave(t.Context(), cut)
-				if clean := <-e.left; clean != c.clean {
-					t.Errorf("clean: %v", clean)
+				said := l.leave(t.Context(), cut)
+				if clean := <-e.left; clean != c.clean || said != c.clean {
+					t.Errorf("clean: %v, and said %v", clean, said)
 				}
 				if err := <-wrote; (err == nil) != c.answers {
 					t.Errorf("the write: %v", err)

@@ -287,7 +287,9 @@ func (s *service) stop(ctx context.Context, cut func()) {
 	}
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
-	s.lead.leave(leaving, cut)
+	if !s.lead.leave(leaving, cut) {
+		s.log.Warn("a write was not answered and may still take effect, so no other copy leads before the Lease has run out")
+	}
 }
 
 // prunable is the number of objects that a missing entity could cost us.
