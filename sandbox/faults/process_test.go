@@ -96,15 +96,19 @@ var addresses atomic.Int32
 
 // freeAddress is an address on loopback that nobody else in this program uses. Its
 // port is below those that the kernel gives to others, so that it stays free until
-// it is used, and while who listens there is stopped.
+// it is used, and while who listens there is stopped. It is only knocked at: what
+// had listened there could live on in a process that is just being forked.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	n := addresses.Add(1)
 	for port := 10000 + os.Getpid()%10000; port < 30000; port++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:%d", n/250, 1+n%250, port))
+		address := fmt.Sprintf("127.77.%d.%d:%d", n/250, 1+n%250, port)
+		conn, err := net.Dial("tcp", address)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return address
+		}
 		if err == nil {
-			must(t, l.Close())
-			return l.Addr().String()
+			must(t, conn.Close())
 		}
 	}
 	t.Fatal("no free port on loopback")

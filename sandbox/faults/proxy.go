@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -84,6 +86,12 @@ func (p *Proxy) Up() error {
 		return nil
 	}
 	l, err := net.Listen("tcp", p.address)
+	for end := time.Now().Add(10 * time.Second); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
+		// A process that this one has just forked holds what listened until it has
+		// begun its own program.
+		time.Sleep(10 * time.Millisecond)
+		l, err = net.Listen("tcp", p.address)
+	}
 	if err != nil {
 		return fmt.Errorf("fault proxy: %w", err)
 	}
