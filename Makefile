@@ -132,9 +132,9 @@ messages: ## allocation messages while the agent is killed at random; KILLS=200
 fuzz: ## every fuzz target one after the other, FUZZTIME=30s each; ONLY=homing for those of a folder; the last line counts
 	@FUZZTIME=$(or $(FUZZTIME),30s) .ci/fuzz $(ONLY)
 
-simulate: ## the agent in a made-up world where everything breaks; SEEDS=4000, or SEED=n for one and its log
+simulate: ## the agent in a made-up world where everything breaks; SEEDS=3000, or SEED=n for one and its log
 	go test -c -o bin/simulate.test ./sandbox/simulate
-	@cd sandbox/simulate && $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),4000)) ../../bin/simulate.test -test.run '^TestSimulate$$' -test.timeout 0 $(if $(SEED),-test.v)
+	@cd sandbox/simulate && $(if $(SEED),SEED=$(SEED),SEEDS=$(or $(SEEDS),3000)) ../../bin/simulate.test -test.run '^TestSimulate$$' -test.timeout 0 $(if $(SEED),-test.v)
 
 simulate-bugs: ## that the simulation catches every bug planted on purpose; BUGS=find to look for seeds anew
 	go test -c -o bin/simulate.test ./sandbox/simulate
