@@ -56,6 +56,8 @@ func (r *reconciler) observe(p *pass) {
 		return
 	case p.homing != nil && p.want == wanted && p.order != overload:
 		s.Reason, s.Message = reasonElementUnfit, "its element is not ready or silent; "+p.homing.message+". "+s.Message
+	case main != nil && p.want == unplaced && p.homing != nil: // its order stays in the broker until it is carried out
+		s.Phase, s.Reason, s.Message = p.homing.phase, p.homing.reason, p.homing.message+"; the object of its placement before stays. "+s.Message
 	case main != nil && p.want == unplaced:
 		s.Message = "infrastructureElement was taken away; the object stays until Removing. " + s.Message
 		s.Reason = reasonPlacementTaken

@@ -43,6 +43,34 @@ func TestHomingWaitsForAnElement(t *testing.T) {
 	r.isOn("web", k3)
 }
 
+// A component that is to be placed anew says so, though what it had before still
+// runs: a report over the order would lose it with the agent.
+func TestHomingAnewStaysOrdered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, homing(nil))
+	web := wanting("web", ram(500))
+	r.create(append(alpha(1000, 2000), web...)...)
+	r.start()
+	r.orchestrate()
+	r.says(componentID("web"), "Running", "")
+	was, wants := r.uids(), web[0]["id"].(string)
+	r.patch(wants, object{"requiredRam": prop(9000)})
+	r.patch(componentID("web"), object{"infrastructureElement": null(), "serviceComponentStatus": rel("urn:ngsi-ld:ServiceComponentStatus:Starting")})
+	if got := r.says(componentID("web"), "Unplaced", "NoElementFits"); got.Word != "Starting" || !strings.Contains(got.Message, "stays") {
+		t.Errorf("got %+v, want it Starting still, and a word of the object that stays", got)
+	}
+	if got := r.uids(); got != was {
+		t.Errorf("objects before:\n%s\nafter:\n%s", was, got)
+	}
+	r.agent.kill()
+	r.start()
+	r.patch(wants, object{"requiredRam": prop(500)})
+	r.says(componentID("web"), "Running", "")
+	if r.report(componentID("web")).Element == "" {
+		t.Error("it runs, and no element was chosen")
+	}
+}
+
 // The requirements are an input as well: what was missing, unreadable or too
 // much is looked at again when it changes.
 func TestHomingFollowsRequirements(t *testing.T) {
