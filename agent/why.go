@@ -71,7 +71,7 @@ func (s *sight) paragraph(c *seen) string {
 		fmt.Fprintf(&b, " (%s): %s", c.now.Reason, words.Replace(x.why))
 	}
 	b.WriteString(".")
-	if c.now.Message != "" && !(c.well() && equalFold(c.now.Message, string(c.now.Phase))) {
+	if c.now.Message != "" && !equalFold(c.now.Message, string(c.now.Phase)) {
 		fmt.Fprintf(&b, " %s", sentence(hideText(c.now.Message)))
 	}
 	if x.help != "" {
