@@ -42,6 +42,7 @@ type record struct {
 
 	wrote       map[string]string // what we last wrote, per attribute, as text
 	wroteAt     time.Time
+	restored    time.Time // when we last wrote an order again, over a report
 	heldSince   time.Time // a status is waiting to be written since
 	correctable bool      // a foreign report may be corrected once
 
@@ -187,7 +188,9 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	r.local = true
 	// Of two at one moment the later to come stays, but for a removal: which was the
 	// last is not known then, and the read that this calls for shows it if it stands.
-	if o := t.orderIn(r, &e); o != none && (at.After(r.orderAt) || at.Equal(r.orderAt) && o != removing) && !at.Before(r.orderBy) {
+	// Nor is an order new that the entity had before: it may be one that we wrote again.
+	again := r.known && !r.absent && orderOf(r.entity.Enum(attrStatus)) == r.order
+	if o := t.orderIn(r, &e); o != none && !(again && o == r.order) && (at.After(r.orderAt) || at.Equal(r.orderAt) && o != removing) && !at.Before(r.orderBy) {
 		r.order, r.orderAt, r.endOf = o, at, endReported(&e)
 	}
 	e = pack(e)
@@ -269,7 +272,9 @@ func (t *tracker) listed(e ngsild.Entity, asked time.Time) {
 }
 
 func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
-	if o := t.orderIn(r, &e); o != none {
+	// What we wrote over a removal of which we had not heard is no order instead of it.
+	crossed := r.order == removing && !r.orderAt.Before(r.orderBy) && r.orderAt.Before(t.broker.by(r.restored))
+	if o := t.orderIn(r, &e); o != none && !(crossed && o != removing) {
 		r.order, r.orderBy, r.endOf = o, t.broker.by(asked), endReported(&e)
 	}
 	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false

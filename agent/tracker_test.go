@@ -105,6 +105,38 @@ func TestNotified(t *testing.T) {
 	}
 }
 
+// An order that we write again over a report is no newer order than a removal of
+// which we hear after that; one that people give after the removal is.
+func TestRemovalHeardLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		restored, removed int // seconds
+		open              order
+	}{"before we wrote": {10, 5, removing}, "after we wrote": {5, 10, starting}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := epoch
+			second := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+			tr := newTracker(func() time.Time { return now })
+			tr.broker.heard(epoch, epoch)
+			tr.notified(component("Starting"), epoch)
+			tr.update(someID, func(rec *record) { rec.restored = second(c.restored) })
+			tr.notified(component("Starting"), second(c.restored))
+			now = second(20)
+			tr.notified(component("Removing"), second(c.removed))
+			if v, _ := tr.get(someID); v.order != removing {
+				t.Errorf("order %q, want the removal", v.order)
+			}
+			now = second(21)
+			v, _ := tr.get(someID)
+			tr.read(component("Starting"), now, v.version)
+			if v, _ := tr.get(someID); v.order != c.open {
+				t.Errorf("after a read that shows Starting: order %q, want %q", v.order, c.open)
+			}
+		})
+	}
+}
+
 func TestReadSettlesDoubtUnlessSomethingNewerWasHeard(t *testing.T) {
 	t.Parallel()
 	tr := newTracker(func() time.Time { return epoch })
