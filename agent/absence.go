@@ -149,6 +149,17 @@ func (g *guard) state() string {
 func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 	live, away := brokerOrigin(p.live), r.heldElsewhere(p.id)
 	if len(live) == 0 && away == 0 {
+		if p.order == removing { // a report may have crossed it, and then nobody else knows of it
+			asked := r.now()
+			e, err := proveAbsent(ctx, r.client, p.id, r.proofSubscription())
+			if err != nil {
+				return err
+			}
+			if e != nil {
+				r.tracker.read(*e, asked, p.version)
+				return errSuperseded
+			}
+		}
 		r.guard.gone(p.id)
 		r.links.release(p.id)
 		r.forgetElsewhere(p.id)
