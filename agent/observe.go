@@ -147,7 +147,7 @@ func (r *reconciler) observeObject(p *pass, main *llo.Live, s *status) {
 		return
 	}
 	r.observeMove(p, main, s)
-	if p.order == overload && movingFrom(main).from == "" && p.runs && p.lost == nil {
+	if p.order == overload && movingFrom(main).from == "" && p.runs && s.Phase != mapping.Succeeded && p.lost == nil {
 		s.Reason, s.Message = reasonOverloaded, "overloaded; nothing here can place it anew, so it stays as it is"
 		if p.homing != nil {
 			s.Message = "overloaded; it stays as it is, since " + p.homing.message
