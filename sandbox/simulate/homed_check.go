@@ -39,6 +39,9 @@ func (w *world) judgeChoice(a *agentRun, id string, attrs entity) {
 	if !strings.Contains(textOf(attrs["homingDecision"]), `"element":"`+to+`"`) {
 		w.violated("%s is put on %s for reasons that name another element: %s", brief(id), brief(to), textOf(attrs["homingDecision"]))
 	}
+	if from == to {
+		return // once more, since the answer was lost
+	}
 	last := h.chosen[id]
 	h.chosen[id] = choice{time.Now(), from, to}
 	if time.Since(h.lied) < time.Minute {
@@ -298,4 +301,19 @@ func failedOn(c entity) []string {
 		return nil
 	}
 	return append(strings.Fields(text("notOn")), text("element"))
+}
+
+// datedAhead says whether a choice was dated by a clock that was ahead, and that time
+// has come only now: its component is left alone for a while then, and says so.
+func (w *world) datedAhead() bool {
+	if w.homed == nil || !w.homed.jumped {
+		return false
+	}
+	return slices.ContainsFunc(w.entities("ServiceComponent"), func(c entity) bool {
+		attribute, _ := c["homingDecision"].(map[string]any)
+		value, _ := attribute["value"].(map[string]any)
+		text, _ := value["decidedAt"].(string)
+		at, err := time.Parse(time.RFC3339, text)
+		return err == nil && time.Since(at) < resting+homingRests && at.Sub(w.homed.chosen[c.id()].at) > time.Minute
+	})
 }

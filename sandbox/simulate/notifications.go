@@ -175,7 +175,7 @@ func (w *world) deliver(to string, m *letter, how string) int {
 	r, heard, unread := newRecorder(), a.leads(), a.unread.Load()
 	h.ServeHTTP(r, req)
 	w.note("post", "to %s: %s: %d %s", a.host, m.says(), r.code, how)
-	if heard && a.unread.Load() == unread {
+	if heard && r.code == http.StatusNoContent && a.unread.Load() == unread {
 		w.arrived(a, m)
 	}
 	return r.code

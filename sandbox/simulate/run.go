@@ -26,7 +26,7 @@ func run(seed uint64) *journal {
 	w.check()
 	kube, broker := w.book.writes()
 	time.Sleep(resting)
-	if k, b := w.book.writes(); k != kube || b != broker {
+	if k, b := w.book.writes(); k != kube || b != broker && !w.datedAhead() {
 		w.violated("at rest there were %d writes to the cluster and %d to the broker", k-kube, b-broker)
 	}
 	return w.journal
