@@ -81,11 +81,12 @@ type teller struct {
 	now   func() time.Time
 	log   *slog.Logger
 
-	mu    sync.Mutex
-	told  map[subject][]*telling // of the last eventWindow
-	queue []*telling
-	said  bool // that events are refused was logged
-	wake  chan struct{}
+	mu      sync.Mutex
+	told    map[subject][]*telling // of the last eventWindow
+	cleaned time.Time              // when what is older was last forgotten
+	queue   []*telling
+	said    bool // that events are refused was logged
+	wake    chan struct{}
 }
 
 func newTeller(tell func(context.Context, string, llo.Event) error, count func(string), now func() time.Time, log *slog.Logger) *teller {
@@ -102,7 +103,9 @@ func (t *teller) add(n news) {
 	defer t.mu.Unlock()
 	now := t.now()
 	of := slices.DeleteFunc(t.told[n.subject()], func(old *telling) bool { return !old.waiting && now.Sub(old.last) > eventWindow })
-	t.told[n.subject()] = of // what was taken out is nil behind its end
+	if t.told[n.subject()] = of; len(of) == 0 { // what was taken out is nil behind its end
+		delete(t.told, n.subject())
+	}
 	e := repeated(of, &n)
 	switch {
 	case e != nil:
@@ -178,6 +181,9 @@ func (t *teller) next() (e *telling, cluster string, event llo.Event, wait time.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
+	if now.Sub(t.cleaned) > eventWindow/10 {
+		t.clean(now)
+	}
 	wait = eventWindow
 	for i, e := range t.queue {
 		if d := e.due.Sub(now); d > 0 {
@@ -189,16 +195,14 @@ func (t *teller) next() (e *telling, cluster string, event llo.Event, wait time.
 		return e, e.cluster, llo.Event{Name: e.name, Regarding: e.object, UID: e.uid, Entity: string(e.entity), Reason: e.reason, Message: e.message,
 			Warning: e.warning, Count: e.count, First: e.first, Last: e.last}, 0
 	}
-	if len(t.queue) == 0 {
-		t.clean(now)
-	}
 	return nil, "", llo.Event{}, wait
 }
 
 // clean forgets what is long past. It needs the lock.
 func (t *teller) clean(now time.Time) {
+	t.cleaned = now
 	for of, list := range t.told {
-		if !slices.ContainsFunc(list, func(e *telling) bool { return now.Sub(e.last) <= eventWindow }) {
+		if !slices.ContainsFunc(list, func(e *telling) bool { return e.waiting || now.Sub(e.last) <= eventWindow }) {
 			delete(t.told, of)
 		}
 	}

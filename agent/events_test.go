@@ -88,6 +88,27 @@ func TestOldEventsOfAnObjectAreForgotten(t *testing.T) {
 }
 
 // What repeats itself is one Event, told again once a minute with its count.
+// More news than can be told leaves nothing behind: neither what was left out, nor what
+// was told long ago.
+func TestEventsAreForgottenUnderLoad(t *testing.T) {
+	hearing(t, func(tell *teller, e *ear) {
+		for n := range 60 * 30 {
+			for i := range 2 * eventsASecond {
+				tell.add(newsOf(fmt.Sprint("c", n, "-", i), "Failed", "it crashes"))
+			}
+			passes(time.Second)
+		}
+		tell.mu.Lock()
+		defer tell.mu.Unlock()
+		if most := eventsASecond*int((eventWindow+eventWindow/10).Seconds()) + eventsBurst + eventsWaiting; len(tell.told) > most {
+			t.Errorf("%d objects are remembered, want at most %d", len(tell.told), most)
+		}
+		if e.counted("dropped") == 0 {
+			t.Error("nothing was left out")
+		}
+	})
+}
+
 func TestEventsAreCounted(t *testing.T) {
 	hearing(t, func(tell *teller, e *ear) {
 		for range 90 {
