@@ -208,12 +208,14 @@ func TestAllocationWithoutEntity(t *testing.T) {
 		})
 	}
 	running()
-	version := r.exists("web").GetResourceVersion()
+	uid := r.exists("web").GetUID()
 	r.agent.kill()
+	wrote := len(r.toKube.Seen(clusterWrites))
 	r.start()
 	r.resyncs(3) // the broker lists nothing of it
 	running()
-	must(t, differ("version after the restart", r.exists("web").GetResourceVersion(), version))
+	must(t, differ("uid after the restart", r.exists("web").GetUID(), uid))
+	must(t, differ("writes after the restart", len(r.toKube.Seen(clusterWrites))-wrote, 0))
 	r.want(201, "POST", service, newer("web", 1)) // the same, secrets included
 	other := newer("web", 1)
 	other["service_component"].(object)["repoPassword"] = "another"
