@@ -149,7 +149,7 @@ func (g *guard) state() string {
 func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 	live, away := brokerOrigin(p.live), r.heldElsewhere(p.id)
 	if len(live) == 0 && away == 0 {
-		if p.order == removing { // a report may have crossed it, and then nobody else knows of it
+		if p.order == removing && !r.cfg.DryRun { // a report may have crossed it, and then nobody else knows of it
 			asked := r.now()
 			e, err := proveAbsent(ctx, r.client, p.id, r.proofSubscription())
 			if err != nil {
