@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"regexp"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -64,7 +65,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	subscribed := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hlo_agent_subscription_healthy", Help: "1 while the broker keeps and serves the subscription as wanted."}, []string{"subscription"})
 	loaded := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hlo_agent_current", Help: "1 while what the files say is in use; 0 while it is refused and what was before stays in use."}, []string{"what"})
 	open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hlo_agent_api_authentication_off", Help: "1 when everybody may call, since API_AUTH says off."})
-	reg.MustRegister(open, loaded, depth, subscribed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	reg.MustRegister(open, loaded, depth, subscribed, goMetrics(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	m := &metrics{
 		notifications:    count("notifications_total", "Notifications by result.", "result"),
 		reconciles:       count("reconciles_total", "Passes by result.", "result"),
@@ -284,3 +285,10 @@ type unused struct{}
 func (unused) Inc()            {}
 func (unused) Set(float64)     {}
 func (unused) Observe(float64) {}
+
+// goMetrics are those of the Go runtime, with the heap that the last collection found in
+// use: what the process really holds, without garbage and without gaps.
+func goMetrics() prometheus.Collector {
+	return collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(
+		collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/gc/heap/live:bytes$`)}))
+}

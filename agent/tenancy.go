@@ -35,7 +35,7 @@ func (o Outside) RunTenants(ctx context.Context, cfg Config, getenv func(string)
 		return err
 	}
 	own, m := prometheus.NewRegistry(), newMetrics(prometheus.NewRegistry())
-	own.MustRegister(m.turned, buildInfo(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	own.MustRegister(m.turned, buildInfo(), goMetrics(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	public, ops, _, renewed, err := o.faces(&cfg, m, log)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func TestFlatness(t *testing.T) {
 			f := &flatness{}
 			for at := 0.0; at < 100; at++ {
 				f.at, f.memory = append(f.at, at), append(f.memory, c.memory(at))
-				f.goroutines, f.files = append(f.goroutines, 50), append(f.files, 20)
+				f.resident, f.goroutines, f.files = append(f.resident, 100), append(f.goroutines, 50), append(f.files, 20)
 			}
 			got := f.judge(newReport(1, 1))
 			if (got["memory"] > growthAllowed["memory"]) != c.grows || got["goroutines"] != 0 || got["files"] != 0 {
