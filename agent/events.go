@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ const (
 	eventWindow    = 10 * time.Minute // after it without news, an Event is told anew
 	eventAgain     = time.Minute      // how often one that goes on is told again
 	eventsWaiting  = 1000
+	eventsKept     = 3000 // objects whose Events are remembered, at most
 	eventTries     = 3
 	eventRetry     = 10 * time.Second
 )
@@ -181,7 +183,7 @@ func (t *teller) next() (e *telling, cluster string, event llo.Event, wait time.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	if now.Sub(t.cleaned) > eventWindow/10 {
+	if now.Sub(t.cleaned) > eventWindow/10 || len(t.told) > eventsKept {
 		t.clean(now)
 	}
 	wait = eventWindow
@@ -198,12 +200,16 @@ func (t *teller) next() (e *telling, cluster string, event llo.Event, wait time.
 	return nil, "", llo.Event{}, wait
 }
 
-// clean forgets what is long past. It needs the lock.
+// clean forgets what is long past, and where that leaves too many, what is less long
+// past: it would be told anew. It needs the lock.
 func (t *teller) clean(now time.Time) {
 	t.cleaned = now
-	for of, list := range t.told {
-		if !slices.ContainsFunc(list, func(e *telling) bool { return e.waiting || now.Sub(e.last) <= eventWindow }) {
-			delete(t.told, of)
+	for window := eventWindow; window > 0; window /= 2 {
+		maps.DeleteFunc(t.told, func(_ subject, of []*telling) bool {
+			return !slices.ContainsFunc(of, func(e *telling) bool { return e.waiting || now.Sub(e.last) <= window })
+		})
+		if len(t.told) <= eventsKept/2 {
+			return
 		}
 	}
 }
