@@ -188,9 +188,9 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	r.local = true
 	// Of two at one moment the later to come stays, but for a removal: which was the
 	// last is not known then, and the read that this calls for shows it if it stands.
-	// Nor is an order new that the entity had before: it may be one that we wrote again.
-	again := r.known && !r.absent && orderOf(r.entity.Enum(attrStatus)) == r.order
-	if o := t.orderIn(r, &e); o != none && !(again && o == r.order) && (at.After(r.orderAt) || at.Equal(r.orderAt) && o != removing) && !at.Before(r.orderBy) {
+	// Nor is an order new that was there before and comes back with the echo of a write of ours.
+	echo := r.known && orderOf(r.entity.Enum(attrStatus)) == r.order && at.Sub(t.broker.by(r.wroteAt)).Abs() < within
+	if o := t.orderIn(r, &e); o != none && !(echo && o == r.order) && (at.After(r.orderAt) || at.Equal(r.orderAt) && o != removing) && !at.Before(r.orderBy) {
 		r.order, r.orderAt, r.endOf = o, at, endReported(&e)
 	}
 	e = pack(e)

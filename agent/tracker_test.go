@@ -110,9 +110,12 @@ func TestNotified(t *testing.T) {
 func TestRemovalHeardLate(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		restored, removed int // seconds
-		open              order
-	}{"before we wrote": {10, 5, removing}, "after we wrote": {5, 10, starting}} {
+		restored, removed, anew int // seconds
+		told, open              order
+	}{
+		"before we wrote": {10, 5, 0, removing, removing}, "after we wrote": {5, 10, 0, removing, starting},
+		"before it was ordered anew": {5, 10, 15, starting, starting},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			now := epoch
@@ -120,12 +123,15 @@ func TestRemovalHeardLate(t *testing.T) {
 			tr := newTracker(func() time.Time { return now })
 			tr.broker.heard(epoch, epoch)
 			tr.notified(component("Starting"), epoch)
-			tr.update(someID, func(rec *record) { rec.restored = second(c.restored) })
+			tr.update(someID, func(rec *record) { rec.restored, rec.wroteAt = second(c.restored), second(c.restored) })
 			tr.notified(component("Starting"), second(c.restored))
+			if c.anew > 0 {
+				tr.notified(component("Starting"), second(c.anew))
+			}
 			now = second(20)
 			tr.notified(component("Removing"), second(c.removed))
-			if v, _ := tr.get(someID); v.order != removing {
-				t.Errorf("order %q, want the removal", v.order)
+			if v, _ := tr.get(someID); v.order != c.told {
+				t.Errorf("order %q, want %q", v.order, c.told)
 			}
 			now = second(21)
 			v, _ := tr.get(someID)
