@@ -45,12 +45,8 @@ func (s *soaking) churn(ctx context.Context) error {
 	if err := s.quiet(ctx, 2*time.Second); err != nil {
 		return err
 	}
-	s.growth = flat.judge(s.report)
-	for what, growth := range s.growth {
-		if limit := growthAllowed[what]; growth > limit {
-			s.wrong = append(s.wrong, fmt.Errorf("%s grew by %.1f over the second half, more than %.1f", what, growth, limit))
-		}
-	}
+	growth, wrong := flat.judge(s.report)
+	s.growth, s.wrong = growth, append(s.wrong, wrong...)
 	return nil
 }
 

@@ -12,6 +12,10 @@ import (
 // grow for a while after a start.
 var growthAllowed = map[string]float64{"memory": 5, "resident": 15, "goroutines": 25, "files": 15}
 
+// growthSlack is how many bytes memory may rise at any rate: caches that have a bound
+// fill for some minutes.
+const growthSlack = 2 << 20
+
 // flatness samples what an agent holds while it works.
 type flatness struct {
 	at                []float64 // seconds
@@ -50,9 +54,9 @@ func (f *flatness) watch(ctx context.Context, r *rig, until time.Time) error {
 }
 
 // judge is by how much each thing grew over the second half, by the line that fits it
-// best.
-func (f *flatness) judge(report *benchReport) map[string]float64 {
-	growth := map[string]float64{}
+// best, and what grew too much.
+func (f *flatness) judge(report *benchReport) (growth map[string]float64, wrong []error) {
+	growth = map[string]float64{}
 	for _, c := range []struct {
 		what    string
 		samples []float64
@@ -60,13 +64,17 @@ func (f *flatness) judge(report *benchReport) map[string]float64 {
 	}{{"memory", f.memory, true}, {"resident", f.resident, true}, {"goroutines", f.goroutines, false}, {"files", f.files, false}} {
 		half := len(f.at) / 2
 		rise, mean := riseOf(f.at[half:], c.samples[half:])
+		slack := c.percent && rise < growthSlack
 		if c.percent {
 			rise = 100 * rise / mean
 		}
 		growth[c.what] = rise
+		if limit := growthAllowed[c.what]; rise > limit && !slack {
+			wrong = append(wrong, fmt.Errorf("%s grew by %.1f over the second half, more than %.1f", c.what, rise, limit))
+		}
 		report.add("soak_"+c.what+"_growth", rise, fmt.Sprint(growthAllowed[c.what]), fmt.Sprintf("%.4g on average over the second half, %d samples", mean, len(f.at)-half))
 	}
-	return growth
+	return growth, wrong
 }
 
 // riseOf is how much the line of least squares rises from the first to the last of
