@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -88,12 +87,13 @@ func (s *soaking) oneLife(ctx context.Context, seen *sightings, id string, entit
 	err := poll(ctx, soakPatience, func() error {
 		text, err := s.askBroker(ctx, http.MethodGet, "entities/"+id, "", http.StatusOK)
 		if err == nil && !strings.Contains(text, "ServiceComponentStatus:Finished") {
-			err = errors.New("it is not Finished")
+			err = fmt.Errorf("it is not Finished: %s", text)
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("remove %s: %w", id, err)
+		told, _ := s.askBroker(ctx, http.MethodGet, "subscriptions", "", http.StatusOK) // whether a notification was lost
+		return fmt.Errorf("remove %s: %w; subscriptions: %s", id, err, told)
 	}
 	_, err = s.askBroker(ctx, http.MethodDelete, "entities/"+id, "", http.StatusNoContent)
 	return err
