@@ -92,11 +92,24 @@ func (s *soaking) oneLife(ctx context.Context, seen *sightings, id string, entit
 		return err
 	})
 	if err != nil {
-		told, _ := s.askBroker(ctx, http.MethodGet, "subscriptions", "", http.StatusOK) // whether a notification was lost
-		return fmt.Errorf("remove %s: %w; subscriptions: %s", id, err, told)
+		return fmt.Errorf("remove %s: %w; %d notifications were lost", id, err, s.lost(ctx))
 	}
 	_, err = s.askBroker(ctx, http.MethodDelete, "entities/"+id, "", http.StatusNoContent)
 	return err
+}
+
+// lost is how many notifications did not arrive; -1 if the broker does not say.
+func (s *soaking) lost(ctx context.Context) int {
+	text, err := s.askBroker(ctx, http.MethodGet, "subscriptions", "", http.StatusOK)
+	var subscriptions []struct{ Notification struct{ TimesFailed int } }
+	if err != nil || json.Unmarshal([]byte(text), &subscriptions) != nil {
+		return -1
+	}
+	failed := 0
+	for _, one := range subscriptions {
+		failed += one.Notification.TimesFailed
+	}
+	return failed
 }
 
 // soakPatience is how long one step of one component may take under load.
