@@ -363,7 +363,7 @@ func TestLeaderFrozen(t *testing.T) {
 	for _, c := range names {
 		p.await(onK8s, c, "the last image", hasImage(last[c]))
 	}
-	if took := p.handed(0, began); took > afterKill {
+	if took := p.handed(0, began); took > 2*afterKill { // a machine that others use, with the race detector
 		t.Errorf("the other copy acted after %v", took)
 	}
 }
