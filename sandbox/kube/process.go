@@ -7,34 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync/atomic"
 )
-
-// thread is one operating system thread that lives until end is called. The kernel ends a child when the
-// thread that started it ends, so every child is started here and not on whatever thread a goroutine is on.
-type thread struct {
-	calls chan func()
-	done  chan struct{}
-}
-
-func newThread() *thread {
-	t := &thread{calls: make(chan func()), done: make(chan struct{})}
-	go func() {
-		defer close(t.done)
-		runtime.LockOSThread()
-		for call := range t.calls {
-			call()
-		}
-	}()
-	return t
-}
-
-// end lets the thread go; children that still run are killed with it.
-func (t *thread) end() {
-	close(t.calls)
-	<-t.done
-}
 
 // process is one running program of ours.
 type process struct {
@@ -45,9 +19,9 @@ type process struct {
 	ended   chan struct{} // closed when it is gone and reaped
 }
 
-// start runs the program at path with dir as its working folder and its output in dir/<name>.log. died is
+// startProcess runs the program at path with dir as its working folder and its output in dir/<name>.log. died is
 // called from a goroutine of the process when it ends without having been killed by us.
-func (t *thread) start(dir, path string, args []string, died func(error)) (*process, error) {
+func startProcess(dir, path string, args []string, died func(error)) (*process, error) {
 	p := &process{name: filepath.Base(path), ended: make(chan struct{})}
 	p.logPath = filepath.Join(dir, p.name+".log")
 	output, err := os.OpenFile(p.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -60,9 +34,7 @@ func (t *thread) start(dir, path string, args []string, died func(error)) (*proc
 	p.cmd.SysProcAttr = childAttributes()
 	p.wanted.Store(true)
 
-	started := make(chan error)
-	t.calls <- func() { started <- p.cmd.Start() }
-	if err := <-started; err != nil {
+	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	go func() {

@@ -38,7 +38,6 @@ type Server struct {
 	dir       *runDir
 	authority *authority
 	admin     *rest.Config
-	thread    *thread
 	etcd      *process
 	died      chan error // one place per process that may die
 
@@ -72,7 +71,7 @@ func startOnce(ctx context.Context, assets Assets, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: o.Log, assets: assets, dir: dir, thread: newThread(), died: make(chan error, 2)}
+	s := &Server{log: o.Log, assets: assets, dir: dir, died: make(chan error, 2)}
 	if err := s.start(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
@@ -107,7 +106,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 }
 
 func (s *Server) startEtcd(ctx context.Context) error {
-	etcd, err := s.thread.start(s.dir.path, s.assets.Etcd, etcdArgs(), s.processDied)
+	etcd, err := startProcess(s.dir.path, s.assets.Etcd, etcdArgs(), s.processDied)
 	if err != nil {
 		return err
 	}
@@ -126,7 +125,7 @@ func (s *Server) StartAPIServer(ctx context.Context) error {
 	if s.apiServer != nil {
 		return nil
 	}
-	p, err := s.thread.start(s.dir.path, s.assets.APIServer, apiServerArgs(s.dir.port), s.processDied)
+	p, err := startProcess(s.dir.path, s.assets.APIServer, apiServerArgs(s.dir.port), s.processDied)
 	if err != nil {
 		return err
 	}
@@ -221,6 +220,5 @@ func (s *Server) Stop() error {
 	s.apiServer.kill()
 	s.apiServer = nil
 	s.etcd.kill()
-	s.thread.end()
 	return s.dir.release()
 }

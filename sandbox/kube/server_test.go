@@ -228,6 +228,33 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
+// TestStopSparesOthers holds that the kernel's "end with the parent" means this program and
+// not a thread of it that ends with a server: others start children on the same threads.
+func TestStopSparesOthers(t *testing.T) {
+	t.Parallel()
+	folder, root := t.TempDir(), filepath.Join(t.TempDir(), "run")
+	script(t, folder, "etcd", "exit 3")
+	script(t, folder, "kube-apiserver", "exit 0")
+	for range 20 {
+		other := exec.Command("sleep", "1000")
+		other.SysProcAttr = childAttributes()
+		if err := other.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- other.Wait() }()
+		t.Cleanup(func() { _ = other.Process.Kill() })
+		if _, err := Start(t.Context(), Options{Log: testLog(t), Assets: folder, root: root}); err == nil {
+			t.Fatal("a server without programs started")
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("a child of somebody else ended with a server: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 func TestStartTriesAnotherPort(t *testing.T) {
 	t.Parallel()
 	folder, root := t.TempDir(), filepath.Join(t.TempDir(), "run")
