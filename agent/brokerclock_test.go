@@ -36,11 +36,12 @@ func TestLateNotificationsAreOrderedAmongReads(t *testing.T) {
 		doubt        bool
 		order        order
 	}{
-		"an end before it was made anew":    {"Starting", "Finished", 5, false, starting},
-		"a removal before it was made anew": {"Starting", "Removing", 5, true, starting},
-		"a removal that a report crossed":   {"Running", "Removing", 5, true, removing},
-		"a removal after the list":          {"Running", "Removing", 13, false, removing},
-		"a report before the list":          {"Failed", "Running", 5, false, none},
+		"an end before it was made anew":      {"Starting", "Finished", 5, false, starting},
+		"a removal before it was made anew":   {"Starting", "Removing", 5, true, starting},
+		"a removal on its way when it listed": {"Starting", "Removing", 9, true, removing},
+		"a removal that a report crossed":     {"Running", "Removing", 5, true, removing},
+		"a removal after the list":            {"Running", "Removing", 13, false, removing},
+		"a report before the list":            {"Failed", "Running", 5, false, none},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

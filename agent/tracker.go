@@ -31,7 +31,7 @@ type record struct {
 	absent  bool          // a notice or a list says that it is gone: to be proved
 	order   order         // seen and not yet carried out
 	orderAt time.Time     // when the newest order was notified
-	orderBy time.Time     // when an order was last read, by the broker's clock: none from before replaces it
+	orderBy time.Time     // none from before replaces the order: a little earlier than one was last read, by the broker's clock
 	endOf   string        // the uid of the object whose end was reported where the order was seen, if any was
 	waiting time.Time     // notifiedAt of the oldest notification not yet acted on
 	owed    time.Time     // the same, until the end that it led to is reported
@@ -275,7 +275,9 @@ func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 	// What we wrote over a removal of which we had not heard is no order instead of it.
 	crossed := r.order == removing && !r.orderAt.Before(r.orderBy) && r.orderAt.Before(t.broker.by(r.restored))
 	if o := t.orderIn(r, &e); o != none && !(crossed && o != removing) {
-		r.order, r.orderBy, r.endOf = o, t.broker.by(asked), endReported(&e)
+		// The broker dates a change when the request for it comes, and makes it a moment later: one
+		// that is dated just before may not be in what was read.
+		r.order, r.orderBy, r.endOf = o, t.broker.by(asked).Add(-within), endReported(&e)
 	}
 	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false
 	r.heard = asked
