@@ -62,7 +62,7 @@ func soak(ctx context.Context, o soakOptions, log *slog.Logger, out io.Writer) (
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close(err != nil)) }()
-	r.settings["NOTIFICATION_SECRET"], r.settings["AGENT_ID"] = soakSecret, soakAgent
+	r.settings["NOTIFICATION_SECRET"], r.settings["AGENT_ID"], r.settings["RESYNC_INTERVAL"] = soakSecret, soakAgent, soakResync.String()
 	s := &soaking{rig: r, o: o, report: newReport(o.n, 1)}
 	orchestrating, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)

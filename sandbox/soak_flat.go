@@ -23,8 +23,15 @@ type flatness struct {
 	goroutines, files []float64
 }
 
+// soakResync is the agent's RESYNC_INTERVAL, said so that it is known here.
+const soakResync = 5 * time.Minute
+
+// leastSamples is how many it takes to tell what grows.
+const leastSamples = 10
+
 // watch takes a sample about every second until a time, of memory after a forced
-// collection, so that what could be collected does not count.
+// collection, so that what could be collected does not count. While the agent lists
+// everything it holds both what it knew and what it reads: then none is taken.
 func (f *flatness) watch(ctx context.Context, r *rig, until time.Time) error {
 	began := time.Now()
 	pid := r.agent.cmd.Process.Pid
@@ -37,6 +44,12 @@ func (f *flatness) watch(ctx context.Context, r *rig, until time.Time) error {
 		m, err := r.agentMetrics(ctx)
 		if err != nil {
 			return err
+		}
+		if m["hlo_agent_resync_age_seconds"] > soakResync.Seconds() {
+			if err := pause(ctx, step); err != nil {
+				return err
+			}
+			continue
 		}
 		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {
@@ -57,6 +70,9 @@ func (f *flatness) watch(ctx context.Context, r *rig, until time.Time) error {
 // best, and what grew too much.
 func (f *flatness) judge(report *benchReport) (growth map[string]float64, wrong []error) {
 	growth = map[string]float64{}
+	if len(f.at) < leastSamples {
+		return growth, []error{fmt.Errorf("only %d samples of memory and files were taken, too few to tell what grows; --time must be longer", len(f.at))}
+	}
 	for _, c := range []struct {
 		what    string
 		samples []float64

@@ -32,3 +32,15 @@ func TestFlatness(t *testing.T) {
 		})
 	}
 }
+
+func TestFlatnessNeedsSamples(t *testing.T) {
+	t.Parallel()
+	f := &flatness{}
+	for at := range leastSamples - 1 {
+		f.at, f.memory, f.resident = append(f.at, float64(at)), append(f.memory, 1e8), append(f.resident, 1e8)
+		f.goroutines, f.files = append(f.goroutines, 50), append(f.files, 20)
+	}
+	if _, wrong := f.judge(newReport(1, 1)); len(wrong) == 0 {
+		t.Error("nothing can be said of so few samples, and nothing was said of that")
+	}
+}
