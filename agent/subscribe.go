@@ -111,12 +111,15 @@ func (s *service) listFirst(ctx context.Context) bool {
 func (s *service) keepTrue(ctx context.Context) error {
 	check := s.now().Add(s.cfg.SubscriptionCheckInterval)
 	wanted, notBefore := false, time.Time{} // of the next resync
+	var whole time.Time                     // when a whole list is tried for again; zero: the last one was whole
+	first := min(retryAfter, s.cfg.ResyncInterval)
+	short := first // how long after a list that was not
 	for {
 		wishes := s.ask
 		if wanted {
 			wishes = nil // one more changes nothing
 		}
-		timer := time.NewTimer(s.untilDue(check, wanted, notBefore))
+		timer := time.NewTimer(s.untilDue(check, wanted, notBefore, whole))
 		select {
 		case <-timer.C:
 		case <-s.relook:
@@ -132,21 +135,34 @@ func (s *service) keepTrue(ctx context.Context) error {
 			check = now.Add(s.cfg.SubscriptionCheckInterval)
 			wanted = s.checkSubscriptions(ctx) || wanted
 		}
-		if now := s.now(); now.Before(notBefore) || !wanted && now.Before(s.nextResync()) {
+		if now := s.now(); now.Before(notBefore) || !wanted && now.Before(s.nextResync(whole)) {
 			continue
 		}
-		wanted, notBefore = false, time.Time{}
-		if err := s.resyncOnce(ctx); err != nil && ctx.Err() == nil {
+		wanted, notBefore, whole = false, time.Time{}, time.Time{}
+		switch err := s.resyncOnce(ctx); {
+		case err == nil:
+			short = first
+		case ctx.Err() != nil:
+		case errors.Is(err, ngsild.ErrShortList): // what it held was looked at
+			s.log.Info("the list was not whole, so nothing is held for gone by it", "err", err, "again", short)
+			notBefore, whole = s.now().Add(min(retryAfter, s.cfg.DegradedResyncInterval)), s.now().Add(short)
+			short = min(2*short, s.cfg.ResyncInterval)
+		default:
 			s.log.Warn("resync did not complete, will try again", "err", err)
-			wanted, notBefore = true, s.now().Add(min(5*time.Second, s.cfg.DegradedResyncInterval))
+			wanted, notBefore = true, s.now().Add(min(retryAfter, s.cfg.DegradedResyncInterval))
 		}
 	}
 }
 
+// retryAfter is how long after a resync that failed the next one comes. After one whose
+// list was not whole it is twice as long each time: while entities come and go, no list
+// of many pages is.
+const retryAfter = 5 * time.Second
+
 // untilDue is how long nothing is to be done, unless a resync is asked for.
-func (s *service) untilDue(check time.Time, wanted bool, notBefore time.Time) time.Duration {
+func (s *service) untilDue(check time.Time, wanted bool, notBefore, whole time.Time) time.Duration {
 	now := s.now()
-	resync := s.nextResync()
+	resync := s.nextResync(whole)
 	if wanted {
 		resync = now
 	}
@@ -156,13 +172,18 @@ func (s *service) untilDue(check time.Time, wanted bool, notBefore time.Time) ti
 	return min(check.Sub(now), resync.Sub(now))
 }
 
-// nextResync is when everything is listed again though nobody asks for it.
-func (s *service) nextResync() time.Time {
+// nextResync is when everything is listed again though nobody asks for it: in its time,
+// or when a whole list is tried for again.
+func (s *service) nextResync(whole time.Time) time.Time {
 	due := s.cfg.ResyncInterval
 	if s.degraded.Load() {
 		due = min(due, s.cfg.DegradedResyncInterval)
 	}
-	return s.health.lastResync().Add(due)
+	next := s.health.lastResync().Add(due)
+	if !whole.IsZero() && whole.Before(next) {
+		return whole
+	}
+	return next
 }
 
 func (s *service) resyncOnce(ctx context.Context) error {

@@ -89,6 +89,37 @@ func TestAbsenceInAnswersDeletesNothing(t *testing.T) {
 	}
 }
 
+// While lists are not whole, since entities come and go between their pages, the next
+// tries come at ever longer intervals; a resync that is wanted does not wait for them.
+func TestShortListsAreTriedLessOften(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.ready(component("web", nil))
+	r.toBroker.Inject(faults.Fault{Match: componentLists, Do: faults.Rewrite(func(status int, header http.Header, body []byte) (int, []byte) {
+		header.Set("NGSILD-Results-Count", "7")
+		return status, body
+	})})
+	first := func(e faults.Exchange) bool { return componentLists(e) && strings.Contains(e.Query, "offset=0") }
+	before := len(r.toBroker.Seen(first))
+	lists := func(n int) []faults.Exchange {
+		t.Helper()
+		eventually(t, fmt.Sprint(n, " lists more"), func() error {
+			return differ("lists, at least", min(n, len(r.toBroker.Seen(first))-before), n)
+		})
+		return r.toBroker.Seen(first)[before:]
+	}
+	r.askForResync()
+	asked := lists(3)
+	if one, two := asked[1].At.Sub(asked[0].At), asked[2].At.Sub(asked[1].At); one < 4*time.Second || two < 9*time.Second {
+		t.Errorf("the second list came after %v, the third after %v more; want 5 s and 10 s", one, two)
+	}
+	r.askForResync()
+	asked = lists(4)
+	if wait := asked[3].At.Sub(asked[2].At); wait > 15*time.Second {
+		t.Errorf("a list that was wanted came %v after the one before", wait)
+	}
+}
+
 // uids prints the objects that there are.
 func (r *rig) uids() string {
 	r.t.Helper()
