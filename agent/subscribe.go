@@ -112,8 +112,7 @@ func (s *service) keepTrue(ctx context.Context) error {
 	check := s.now().Add(s.cfg.SubscriptionCheckInterval)
 	wanted, notBefore := false, time.Time{} // of the next resync
 	var whole time.Time                     // when a whole list is tried for again; zero: the last one was whole
-	first := min(retryAfter, s.cfg.ResyncInterval)
-	short := first // how long after a list that was not
+	short := retryAfter                     // how long after a list that was not
 	for {
 		wishes := s.ask
 		if wanted {
@@ -139,14 +138,16 @@ func (s *service) keepTrue(ctx context.Context) error {
 			continue
 		}
 		wanted, notBefore, whole = false, time.Time{}, time.Time{}
+		began := s.now()
 		switch err := s.resyncOnce(ctx); {
 		case err == nil:
-			short = first
+			short = retryAfter
 		case ctx.Err() != nil:
 		case errors.Is(err, ngsild.ErrShortList): // what it held was looked at
+			short = min(max(short, 4*s.now().Sub(began)), s.cfg.ResyncInterval)
 			s.log.Info("the list was not whole, so nothing is held for gone by it", "err", err, "again", short)
 			notBefore, whole = s.now().Add(min(retryAfter, s.cfg.DegradedResyncInterval)), s.now().Add(short)
-			short = min(2*short, s.cfg.ResyncInterval)
+			short *= 2
 		default:
 			s.log.Warn("resync did not complete, will try again", "err", err)
 			wanted, notBefore = true, s.now().Add(min(retryAfter, s.cfg.DegradedResyncInterval))
@@ -155,8 +156,8 @@ func (s *service) keepTrue(ctx context.Context) error {
 }
 
 // retryAfter is how long after a resync that failed the next one comes. After one whose
-// list was not whole it is twice as long each time: while entities come and go, no list
-// of many pages is.
+// list was not whole it is twice as long each time, and four times what the resync took at
+// least: while entities come and go, no list of many pages is whole.
 const retryAfter = 5 * time.Second
 
 // untilDue is how long nothing is to be done, unless a resync is asked for.
