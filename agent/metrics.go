@@ -116,7 +116,7 @@ func (r *reconciler) watchState(reg prometheus.Registerer, lastResync func() tim
 	gauge := func(name, help string, f func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hlo_agent_" + name, Help: help}, f))
 	}
-	gauge("resync_age_seconds", "Time since the last whole comparison (-1 before the first).", func() float64 {
+	gauge("resync_age_seconds", "Time since everything was last listed and compared, whole or not (-1 before the first).", func() float64 {
 		at := lastResync()
 		if at.IsZero() {
 			return -1
