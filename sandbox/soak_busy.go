@@ -133,7 +133,10 @@ const finalImage = "registry.example.org/load/worker:9.9.9"
 // under one that the agent has, and says how often a second the latter was put on it, and how
 // often in all.
 func (s *soaking) compare(ctx context.Context, name string, ours, others load) (rate float64, sent int64, err error) {
-	seen := s.sight(ctx)
+	seen, err := s.sight(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
 	defer seen.close()
 	var quiet, beside, loaded []time.Duration
 	var took time.Duration

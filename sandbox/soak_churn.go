@@ -17,7 +17,10 @@ import (
 // churn has components come, change and go, so many at a time; each waits for what it
 // caused, so that the rate is what broker, agent and API server take together.
 func (s *soaking) churn(ctx context.Context) error {
-	images := s.sight(ctx)
+	images, err := s.sight(ctx)
+	if err != nil {
+		return err
+	}
 	defer images.close()
 	until := time.Now().Add(s.o.time)
 	var next, changes atomic.Int64

@@ -2,20 +2,25 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
+	toolswatch "k8s.io/client-go/tools/watch"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 )
 
 // sightings tells those who wait for an object with an image when it is seen. Unlike
-// an observer it begins anew when a watch ends: under load the API server cuts those
-// that are slow.
+// an observer it goes on where it was when a watch ends: under load the API server cuts
+// those that are slow.
 type sightings struct {
 	stop  context.CancelFunc
 	ended sync.WaitGroup
@@ -29,34 +34,41 @@ type sighting struct {
 	seen  chan time.Time
 }
 
-// sight begins to watch. Close ends it.
-func (r *rig) sight(ctx context.Context) *sightings {
+// sight begins to watch: everything that happens after its return is seen. Close ends it.
+func (r *rig) sight(ctx context.Context) (*sightings, error) {
 	ctx, stop := context.WithCancel(ctx)
 	s := &sightings{stop: stop, waiting: map[string]sighting{}}
 	for _, resource := range r.resources {
+		of := r.watching.Resource(resource).Namespace(agentNamespace)
+		now, err := of.List(ctx, metav1.ListOptions{Limit: 1})
+		if err != nil {
+			s.close()
+			return nil, fmt.Errorf("watch %s: %w", resource.Resource, err)
+		}
 		s.ended.Go(func() {
-			for ctx.Err() == nil {
-				if err := s.follow(ctx, r, resource); err != nil && ctx.Err() == nil {
-					r.log.Info("watching anew", "resource", resource.Resource, "err", err)
-					_ = pause(ctx, 100*time.Millisecond) // looked at above
+			for from := now.GetResourceVersion(); ctx.Err() == nil; {
+				err := s.follow(ctx, of, from)
+				if ctx.Err() != nil {
+					return
+				}
+				r.log.Info("watching anew", "resource", resource.Resource, "err", err)
+				_ = pause(ctx, 100*time.Millisecond) // looked at above
+				if all, err := of.List(ctx, metav1.ListOptions{}); err == nil {
+					from = all.GetResourceVersion()
+					for i := range all.Items {
+						s.take(&all.Items[i])
+					}
 				}
 			}
 		})
 	}
-	return s
+	return s, nil
 }
 
-// follow lists and watches until the watch ends.
-func (s *sightings) follow(ctx context.Context, r *rig, resource schema.GroupVersionResource) error {
-	of := r.watching.Resource(resource).Namespace(agentNamespace)
-	list, err := of.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	for i := range list.Items {
-		s.take(&list.Items[i])
-	}
-	stream, err := of.Watch(ctx, metav1.ListOptions{ResourceVersion: list.GetResourceVersion()})
+// follow watches from a version on, until the API server does not know any more what came
+// after what was seen last.
+func (s *sightings) follow(ctx context.Context, of dynamic.ResourceInterface, from string) error {
+	stream, err := toolswatch.NewRetryWatcherWithContext(ctx, from, &cache.ListWatch{WatchFuncWithContext: of.Watch})
 	if err != nil {
 		return err
 	}
@@ -64,9 +76,11 @@ func (s *sightings) follow(ctx context.Context, r *rig, resource schema.GroupVer
 	for event := range stream.ResultChan() {
 		if o, ok := event.Object.(*unstructured.Unstructured); ok {
 			s.take(o)
+		} else if event.Type == watch.Error {
+			return apierrors.FromObject(event.Object)
 		}
 	}
-	return fmt.Errorf("the watch of %s has ended", resource.Resource)
+	return errors.New("the watch has ended")
 }
 
 func (s *sightings) take(o *unstructured.Unstructured) {
