@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // The watch brings every object with its managedFields, which are as long as the
@@ -165,12 +166,12 @@ func space(text string, i int) int {
 
 // plain is the string that a JSON string stands for; anything else, null
 // included, is the empty string. It is a part of literal where nothing in it is
-// escaped.
+// escaped, and valid UTF-8, as the decoder would make it.
 func plain(literal string) string {
 	if len(literal) < 2 || literal[0] != '"' {
 		return ""
 	}
-	if inner := literal[1 : len(literal)-1]; strings.IndexByte(inner, '\\') < 0 {
+	if inner := literal[1 : len(literal)-1]; strings.IndexByte(inner, '\\') < 0 && utf8.ValidString(inner) {
 		return inner
 	}
 	var s string
