@@ -25,11 +25,12 @@ type watcher struct {
 	drawing sync.Mutex
 	dice    *rand.Rand
 
-	mu    sync.Mutex
-	last  time.Time // when the newest event arrives
-	ready []byte
-	ended error // nil while the watch is open
-	wake  chan struct{}
+	mu     sync.Mutex
+	last   time.Time // when the newest event arrives
+	coming [][]byte  // lines on their way: outside of virtual time the timers of two may come in any order
+	ready  []byte
+	ended  error // nil while the watch is open
+	wake   chan struct{}
 }
 
 // watch opens a watch. cut, when closed, ends it.
@@ -142,11 +143,13 @@ func (w *watcher) send(line any) {
 		due = w.last.Add(w.draw(time.Microsecond, time.Millisecond))
 	}
 	w.last = due
+	w.coming = append(w.coming, text)
 	time.AfterFunc(time.Until(due), func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.ended == nil {
-			w.ready = append(append(w.ready, text...), '\n')
+			w.ready = append(append(w.ready, w.coming[0]...), '\n')
+			w.coming = w.coming[1:]
 			w.signal()
 		}
 	})
