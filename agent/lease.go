@@ -202,10 +202,11 @@ func (l *lease) put(record resourcelock.LeaderElectionRecord, write func() error
 	l.mu.Lock()
 	l.over = l.over || l.began && !notYet(l.until) // also if nobody took it: the loop has stopped
 	over, release := l.over, record.HolderIdentity == ""
+	others := l.holder != l.Identity() // as was just read: client-go releases by what it knew before
 	kept := release && !(l.leaving && l.clean) || !release && l.leaving
 	l.mu.Unlock()
 	switch {
-	case over && !release:
+	case over && !release, release && others:
 		return errLeaseOver
 	case kept:
 		return errLeaseKept

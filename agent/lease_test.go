@@ -303,3 +303,30 @@ func TestFence(t *testing.T) {
 		})
 	}
 }
+
+// A copy that stood still while another one was elected does not give up what is not its
+// own any more, though it leaves before its elector has looked.
+func TestLeaseOfAnotherIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &leases{}
+		first := l.join(t, "first")
+		<-first.elected
+		const another = "second@http://second"
+		l.mu.Lock()
+		taken := l.held.DeepCopy()
+		holder := another
+		taken.Spec.HolderIdentity = &holder
+		l.version++
+		taken.ResourceVersion = strconv.Itoa(l.version)
+		l.held = taken
+		l.mu.Unlock()
+		first.Leave(true)
+		if is := *l.held.Spec.HolderIdentity; is != another {
+			t.Errorf("held by %q, want %q", is, another)
+		}
+		if notYet(first.Until()) {
+			t.Error("the first is sure of its lead")
+		}
+	})
+}
