@@ -4,11 +4,13 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
@@ -42,9 +44,13 @@ func CRDs() ([]*unstructured.Unstructured, error) {
 }
 
 // InstallCRDs creates the definitions that are not there yet and waits until objects of every kind can be
-// listed, or ctx ends.
+// listed and discovery names the kind, which may come a moment later, or ctx ends.
 func InstallCRDs(ctx context.Context, config *rest.Config) error {
 	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	discovered, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
@@ -67,7 +73,13 @@ func InstallCRDs(ctx context.Context, config *rest.Config) error {
 			return err
 		}
 		err = poll(ctx, func() error {
-			_, err := client.Resource(kind).List(ctx, metav1.ListOptions{Limit: 1})
+			if _, err := client.Resource(kind).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+				return err
+			}
+			known, err := discovered.ServerResourcesForGroupVersion(kind.GroupVersion().String())
+			if err == nil && !slices.ContainsFunc(known.APIResources, func(r metav1.APIResource) bool { return r.Name == kind.Resource }) {
+				err = fmt.Errorf("discovery does not name %s", kind.Resource)
+			}
 			return err
 		})
 		if err != nil {
