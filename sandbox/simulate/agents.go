@@ -249,6 +249,7 @@ func (w *world) serveKube(a *agentRun, req *http.Request) *http.Response {
 	}
 	path := splitPath(req.URL.Path)
 	if isLease(path) {
+		req.Header.Set(agentHeader, fmt.Sprintf("%s in life %d", a.host, a.life))
 		return w.kube.serve(req)
 	}
 	if req.Method != http.MethodGet {

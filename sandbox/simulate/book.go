@@ -25,7 +25,8 @@ type book struct {
 	kubeWrites  int              // by agents
 	brokerWrite int              // by agents, on entities
 	pruned      []pruning
-	acted       map[string][]int // lives of each agent in the order in which they began to write
+	acted       map[string][]int  // lives of each agent in the order in which they began to write
+	holders     map[string]string // which life it is, by what it calls itself in the Lease
 }
 
 // deed is what was ordered of one component, and what may come of it.
@@ -51,7 +52,7 @@ type pruning struct {
 }
 
 func newBook(w *world) *book {
-	return &book{world: w, components: map[string]*deed{}, foreign: map[place]string{}, acted: map[string][]int{}}
+	return &book{world: w, components: map[string]*deed{}, foreign: map[place]string{}, acted: map[string][]int{}, holders: map[string]string{}}
 }
 
 // about changes what is known of a component.

@@ -152,6 +152,20 @@ func (w *world) acts(a *agentRun, what string) {
 	}
 }
 
+// leased judges who writes the Lease: nobody but its holder does before it has run out,
+// less a second, since client-go's copies see two renewals within one as one.
+func (w *world) leased(who, from, to string, until time.Time) {
+	b := w.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if to != "" {
+		b.holders[to] = who
+	}
+	if left := time.Until(until.Add(-time.Second)); from != "" && b.holders[from] != who && left > 0 {
+		w.violated("%s makes %q of the Lease of %s, which could be renewed for %v more", who, to, b.holders[from], left)
+	}
+}
+
 // acting is the life of an agent that has written last. It needs the lock.
 func (b *book) acting(name string) int {
 	lives := b.acted[name]
@@ -201,18 +215,22 @@ func (a *agentRun) stillUntil() time.Time {
 }
 
 // awake waits while a copy stands still, and a moment of its own more, so that not all
-// that it does after that happens at one instant.
+// that it does after that happens at one instant. That ctx ends it notices after that,
+// as a process does whose timers stand still too.
 func (a *agentRun) awake(ctx context.Context, d *rand.Rand) error {
+	stood := false
 	for still := time.Until(a.stillUntil()); still > 0; still = time.Until(a.stillUntil()) {
+		stood = true
 		timer := time.NewTimer(still + between(d, 200*time.Microsecond, 4*time.Millisecond))
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
 		case <-a.dead:
 			return errReset
 		}
+	}
+	if stood {
+		return ctx.Err()
 	}
 	return nil
 }

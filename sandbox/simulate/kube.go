@@ -51,10 +51,13 @@ type kube struct {
 	// changed hears of every change, with who made it, before anybody who watches.
 	// The lock is held.
 	changed func(who string, e event)
+	// leased hears of every write of a Lease, with who sent it: who held it and who does
+	// from now on, and when it would have run out. The lock is held.
+	leased func(who, from, to string, until time.Time)
 
 	mu       sync.Mutex
 	objects  map[place]*unstructured.Unstructured
-	leases   map[place]*unstructured.Unstructured
+	leases   map[place]storedLease
 	versions int
 	history  []event
 	oldest   int // versions up to this one are compacted
@@ -64,7 +67,8 @@ type kube struct {
 
 func newKube() *kube {
 	k := &kube{managers: map[string]*managedfields.FieldManager{}, changed: func(string, event) {},
-		objects: map[place]*unstructured.Unstructured{}, leases: map[place]*unstructured.Unstructured{}, versions: 100}
+		leased:  func(who, from, to string, until time.Time) {},
+		objects: map[place]*unstructured.Unstructured{}, leases: map[place]storedLease{}, versions: 100}
 	for resource, kind := range kinds {
 		k.managers[resource] = managedfieldstest.NewFakeFieldManager(managedfields.NewDeducedTypeConverter(), version.WithKind(kind))
 	}

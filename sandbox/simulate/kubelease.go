@@ -47,7 +47,7 @@ func (k *kube) serveLease(path []string, req *http.Request) *http.Response {
 		body.SetUID(types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", k.uids)))
 		body.SetNamespace(at.namespace)
 		body.SetCreationTimestamp(metav1.Time{Time: time.Now().UTC().Truncate(time.Second)})
-		return answer(http.StatusCreated, k.storeLease(at, body).Object)
+		return answer(http.StatusCreated, k.storeLease(at, body, req).Object)
 	case !there:
 		return failure(apierrors.NewNotFound(leases, at.name))
 	case req.Method == http.MethodGet:
@@ -58,18 +58,38 @@ func (k *kube) serveLease(path []string, req *http.Request) *http.Response {
 		body.SetUID(old.GetUID())
 		body.SetNamespace(at.namespace)
 		body.SetCreationTimestamp(old.GetCreationTimestamp())
-		return answer(http.StatusOK, k.storeLease(at, body).Object)
+		return answer(http.StatusOK, k.storeLease(at, body, req).Object)
 	}
 	return answer(http.StatusMethodNotAllowed, metav1.Status{Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed})
 }
 
+// storedLease is a Lease, and when it was written.
+type storedLease struct {
+	*unstructured.Unstructured
+	written time.Time
+}
+
+// held is who holds it, "" if nobody does, and when that runs out unless it is renewed.
+func (l storedLease) held() (holder string, until time.Time) {
+	if l.Unstructured == nil {
+		return "", time.Time{}
+	}
+	holder, _, _ = unstructured.NestedString(l.Object, "spec", "holderIdentity")
+	seconds, _, _ := unstructured.NestedFloat64(l.Object, "spec", "leaseDurationSeconds")
+	return holder, l.written.Add(time.Duration(seconds) * time.Second)
+}
+
 // storeLease needs the lock.
-func (k *kube) storeLease(at place, lease *unstructured.Unstructured) *unstructured.Unstructured {
+func (k *kube) storeLease(at place, lease *unstructured.Unstructured, req *http.Request) *unstructured.Unstructured {
+	holder, until := k.leases[at].held()
+	next := storedLease{lease, time.Now()}
+	to, _ := next.held()
+	k.leased(req.Header.Get(agentHeader), holder, to, until)
 	k.versions++
 	lease.SetAPIVersion(leases.Group + "/v1")
 	lease.SetKind("Lease")
 	lease.SetResourceVersion(strconv.Itoa(k.versions))
-	k.leases[at] = lease
+	k.leases[at] = next
 	return lease
 }
 
@@ -77,10 +97,6 @@ func (k *kube) storeLease(at place, lease *unstructured.Unstructured) *unstructu
 func (k *kube) holder(namespace, name string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	lease := k.leases[place{resource: leases.Resource, namespace: namespace, name: name}]
-	if lease == nil {
-		return ""
-	}
-	holder, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
+	holder, _ := k.leases[place{resource: leases.Resource, namespace: namespace, name: name}].held()
 	return holder
 }

@@ -84,7 +84,7 @@ func newWorld(seed uint64) *world {
 	w := &world{journal: &journal{start: time.Now()}, dice: newDice(seed), kube: newKube(), agents: map[string]*agentRun{}}
 	w.book, w.temper, w.homed = newBook(w), w.drawTemper(), w.drawHomed()
 	w.broker = broker.New(broker.Options{ArrayReduction: chance(w.dice.Rand, 50), Dial: w.dial})
-	w.kube.changed = w.seen
+	w.kube.changed, w.kube.leased = w.seen, w.leased
 	w.specs = []agentSpec{{name: "all", domains: "*", namespace: "default"}}
 	if w.dice.IntN(3) > 0 {
 		w.specs = []agentSpec{{name: "north", domains: "North", namespace: "north"}, {name: "south", domains: "South", namespace: "south"}}
