@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,17 +92,6 @@ func (g *guard) attempted(id ngsild.EntityID, objects ...types.UID) {
 	g.tried[id] = objects
 }
 
-// gone takes an entity off the list of the missing, since nothing of it is left.
-// What was attempted counts as deleted.
-func (g *guard) gone(id ngsild.EntityID) {
-	g.mu.Lock()
-	for _, uid := range g.tried[id] {
-		g.went[uid] = g.now()
-	}
-	g.mu.Unlock()
-	g.returned(id)
-}
-
 // left is what of live is not on its way out already: the watch may be late.
 func (g *guard) left(live []*llo.Live) []*llo.Live {
 	g.mu.Lock()
@@ -115,12 +105,22 @@ func (g *guard) left(live []*llo.Live) []*llo.Live {
 	return left
 }
 
-// returned takes an entity off the list of the missing.
-func (g *guard) returned(id ngsild.EntityID) {
+// returned takes an entity off the list of the missing: it is there, or nothing but live is
+// left of it. What was attempted and is not there any more counts as deleted.
+func (g *guard) returned(id ngsild.EntityID, live []*llo.Live) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.waiting, id)
+	tried := g.tried[id]
 	delete(g.tried, id)
+	there := uids(live)
+	for _, uid := range tried {
+		if slices.Contains(there, uid) { // still, or the watch is late
+			g.tried[id] = append(g.tried[id], uid)
+		} else {
+			g.went[uid] = g.now()
+		}
+	}
 	if len(g.waiting) == 0 {
 		g.shut = false
 	}
@@ -160,7 +160,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 				return errSuperseded
 			}
 		}
-		r.guard.gone(p.id)
+		r.guard.returned(p.id, nil)
 		r.links.release(p.id)
 		r.forgetElsewhere(p.id)
 		if id := serviceOf(&p.entity); id != "" {
@@ -187,7 +187,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		return err
 	}
 	if e != nil { // it is there after all
-		r.guard.returned(p.id)
+		r.guard.returned(p.id, p.live)
 		r.tracker.read(*e, asked, p.version)
 		return errSuperseded
 	}

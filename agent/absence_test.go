@@ -69,7 +69,7 @@ func TestGuardHoldsAllWhenAllAreMissingAtOnce(t *testing.T) {
 		t.Errorf("held %d, want 50", g.held())
 	}
 	for i := range 45 {
-		g.returned(ngsild.EntityID(fmt.Sprint(i)))
+		g.returned(ngsild.EntityID(fmt.Sprint(i)), nil)
 	}
 	if !g.admit("49", 1) {
 		t.Error("five missing of 50 may not go after the others came back")
@@ -88,5 +88,35 @@ func TestGuardCountsAnObjectOnce(t *testing.T) {
 	g.deleted("a", gone.UID) // a second pass before the watch told
 	if !g.admit("b", 1) {
 		t.Error("one deletion counts twice")
+	}
+}
+
+// A deletion of which the answer was lost counts when its object is seen to be gone, though
+// the entity was made anew meanwhile.
+func TestGuardCountsWhatWasAttempted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		then  func(g *guard, tried *llo.Live)
+		admit bool
+	}{
+		"nothing is left":         {func(g *guard, _ *llo.Live) { g.returned("a", nil) }, false},
+		"made anew, object gone":  {func(g *guard, _ *llo.Live) { g.returned("a", []*llo.Live{{UID: "another"}}) }, false},
+		"made anew, object stays": {func(g *guard, tried *llo.Live) { g.returned("a", []*llo.Live{tried}) }, true},
+		"and goes later": {func(g *guard, tried *llo.Live) {
+			g.returned("a", []*llo.Live{tried})
+			g.returned("a", nil)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuard(&Config{PruneMaxPercent: 20, PruneMin: 1}, func() int { return 5 }, func() time.Time { return epoch }, slog.New(slog.DiscardHandler))
+			tried := &llo.Live{UID: "tried"}
+			g.admit("a", 1)
+			g.attempted("a", tried.UID)
+			c.then(g, tried)
+			if admitted := g.admit("b", 1); admitted != c.admit {
+				t.Errorf("one more is admitted: %v, want %v", admitted, c.admit)
+			}
+		})
 	}
 }

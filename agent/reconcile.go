@@ -230,7 +230,7 @@ func (r *reconciler) apply(ctx context.Context, p *pass) error {
 	if p.want == gone {
 		return r.deleteAbsent(ctx, p)
 	}
-	r.guard.returned(p.id)
+	r.guard.returned(p.id, p.live)
 	if err := r.announce(ctx, p); err != nil {
 		return err
 	}
