@@ -311,7 +311,9 @@ func (r *reconciler) report(ctx context.Context, p *pass) error {
 // write sends one PATCH and takes it as done, so that its echo is a no-op. If
 // it was lost all the same, the next resync sees the difference.
 func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) error {
-	began := r.now()
+	if o := orderOf(p.status.componentStatus); attrs[attrStatus] != nil && o != none {
+		r.tracker.update(p.id, func(rec *record) { rec.restored, rec.again = r.now(), o }) // the echo may come before the answer
+	}
 	err := r.client.Merge(ctx, p.id, attrs)
 	r.metrics.statusWrites.WithLabelValues(outcome(err)).Inc()
 	if errors.Is(err, ngsild.ErrNotFound) {
@@ -333,9 +335,6 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 			rec.entity = pack(*p.said())
 		}
 		rec.wrote, rec.wroteAt, rec.heard = texts, r.now(), r.now()
-		if attrs[attrStatus] != nil && orderOf(p.status.componentStatus) != none {
-			rec.restored = began
-		}
 		rec.heldSince, rec.correctable, rec.settled = time.Time{}, false, 0
 		if final(p.status.Phase) {
 			rec.owed = time.Time{}

@@ -42,7 +42,8 @@ type record struct {
 
 	wrote       map[string]string // what we last wrote, per attribute, as text
 	wroteAt     time.Time
-	restored    time.Time // when we last wrote an order again, over a report
+	restored    time.Time // when we last began to write an order again, over a report
+	again       order     // that order
 	heldSince   time.Time // a status is waiting to be written since
 	correctable bool      // a foreign report may be corrected once
 
@@ -190,10 +191,16 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	// last is not known then, and the read that this calls for shows it if it stands.
 	// Nor is an order new that was there before and comes back with the echo of a write of ours.
 	echo := r.known && orderOf(r.entity.Enum(attrStatus)) == r.order && at.Sub(t.broker.by(r.wroteAt)).Abs() < within
-	if o := t.orderIn(r, &e); o != none && !(echo && o == r.order) && (at.After(r.orderAt) || at.Equal(r.orderAt) && o != removing) && !at.Before(r.orderBy) {
-		r.order, r.orderAt, r.endOf = o, at, endReported(&e)
-	}
+	o, end := t.orderIn(r, &e), endReported(&e)
 	e = pack(e)
+	back := t.putBack(r, o) && (at.Sub(t.broker.by(r.restored)).Abs() < within || r.known && differsBeside(attrStatus, &r.entity, &e))
+	switch {
+	case o == none, echo && o == r.order, back && r.order != none:
+	case back:
+		r.order, r.endOf = o, end
+	case (at.After(r.orderAt) || at.Equal(r.orderAt) && o != removing) && !at.Before(r.orderBy):
+		r.order, r.orderAt, r.endOf = o, at, end
+	}
 	if malformed(&e, r.wrote) {
 		r.absent, r.doubt = false, true
 		return true
@@ -275,9 +282,12 @@ func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 	// What we wrote over a removal of which we had not heard is no order instead of it.
 	crossed := r.order == removing && !r.orderAt.Before(r.orderBy) && r.orderAt.Before(t.broker.by(r.restored))
 	if o := t.orderIn(r, &e); o != none && !(crossed && o != removing) {
-		// The broker dates a change when the request for it comes, and makes it a moment later: one
-		// that is dated just before may not be in what was read.
-		r.order, r.orderBy, r.endOf = o, t.broker.by(asked).Add(-within), endReported(&e)
+		if !t.putBack(r, o) {
+			// The broker dates a change when the request for it comes, and makes it a moment later: one
+			// that is dated just before may not be in what was read.
+			r.orderBy = t.broker.by(asked).Add(-within)
+		}
+		r.order, r.endOf = o, endReported(&e)
 	}
 	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false
 	r.heard = asked
@@ -285,6 +295,13 @@ func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 		r.told = by
 	}
 	r.version++
+}
+
+// putBack says whether an order was written again by us after one was last seen. That the
+// broker holds it says then nothing of a removal ordered in between, over which we wrote.
+func (t *tracker) putBack(r *record, o order) bool {
+	by := t.broker.by(r.restored)
+	return o != none && o == r.again && by.After(r.orderAt) && by.After(r.orderBy)
 }
 
 // ownOrder is how long the echo of an order that we wrote ourselves, since others
@@ -431,6 +448,21 @@ func (t *tracker) attributeDiffers(a, b *ngsild.Entity, name string, wrote map[s
 		return orderOf(b.Enum(attrStatus)) != none
 	}
 	return true
+}
+
+// differsBeside says whether anything but one attribute differs.
+func differsBeside(name string, a, b *ngsild.Entity) bool {
+	for other := range b.Attrs {
+		if other != name && !(a.Has(other) && sameValue(a.Attrs[other].Value, b.Attrs[other].Value)) {
+			return true
+		}
+	}
+	for other := range a.Attrs {
+		if other != name && !b.Has(other) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameReports compares what attributeDiffers leaves out.

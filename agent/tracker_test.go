@@ -123,7 +123,9 @@ func TestRemovalHeardLate(t *testing.T) {
 			tr := newTracker(func() time.Time { return now })
 			tr.broker.heard(epoch, epoch)
 			tr.notified(component("Starting"), epoch)
-			tr.update(someID, func(rec *record) { rec.restored, rec.wroteAt = second(c.restored), second(c.restored) })
+			tr.update(someID, func(rec *record) {
+				rec.restored, rec.wroteAt, rec.again = second(c.restored), second(c.restored), starting
+			})
 			tr.notified(component("Starting"), second(c.restored))
 			if c.anew > 0 {
 				tr.notified(component("Starting"), second(c.anew))
@@ -138,6 +140,43 @@ func TestRemovalHeardLate(t *testing.T) {
 			tr.read(component("Starting"), now, v.version)
 			if v, _ := tr.get(someID); v.order != c.open {
 				t.Errorf("after a read that shows Starting: order %q, want %q", v.order, c.open)
+			}
+		})
+	}
+}
+
+// That an order stands in the broker which we wrote again over a report of ours says nothing
+// of a removal that came between the two, whoever tells of it for whatever reason.
+func TestRemovalHeardLateOverOneOfOurReports(t *testing.T) {
+	t.Parallel()
+	second := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+	for name, c := range map[string]struct {
+		then func(tr *tracker)
+		open order
+	}{
+		"nothing more":   {func(*tracker) {}, removing},
+		"another change": {func(tr *tracker) { tr.notified(component("Overload", "exposePorts", "true"), second(15)) }, removing},
+		"a list":         {func(tr *tracker) { tr.listed(component("Overload"), second(15)) }, removing},
+		"a read":         {func(tr *tracker) { tr.read(component("Overload"), second(15), tr.version(someID)) }, removing},
+		"ordered anew":   {func(tr *tracker) { tr.notified(component("Overload"), second(15)) }, overload},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr := newTracker(func() time.Time { return second(20) })
+			tr.broker.heard(epoch, epoch)
+			tr.notified(component("Overload"), epoch)
+			tr.notified(component("Failed"), second(5))                                             // our report
+			tr.update(someID, func(rec *record) { rec.restored, rec.again = second(10), overload }) // the object runs again
+			tr.notified(component("Overload"), second(10).Add(time.Millisecond))                    // the echo
+			tr.update(someID, func(rec *record) { rec.heard = second(11) })                         // so that a list counts
+			c.then(tr)
+			tr.notified(component("Removing"), second(9))
+			if v, _ := tr.get(someID); v.order != c.open {
+				t.Errorf("order %q, want %q", v.order, c.open)
+			}
+			tr.read(component("Overload"), second(21), tr.version(someID))
+			if v, _ := tr.get(someID); v.order != c.open {
+				t.Errorf("after a read: order %q, want %q", v.order, c.open)
 			}
 		})
 	}
