@@ -82,11 +82,11 @@ func (l *lead) campaign(ctx context.Context) bool {
 // hold waits until the lead is lost, and says so, or until ctx ends.
 func (l *lead) hold(ctx context.Context) (lost bool) {
 	for {
-		wait := time.Until(l.election.Until())
-		if wait <= 0 {
+		until := l.election.Until()
+		if !notYet(until) {
 			return true
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(min(time.Until(until), leaseRetry)) // it may move back, and one of the clocks may stand still
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -189,16 +189,18 @@ func (l *lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []
 
 // Create implements resourcelock.Interface.
 func (l *lease) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.put(record, func() error { return l.LeaseLock.Create(ctx, record) })
+	return l.put(ctx, record, l.LeaseLock.Create)
 }
 
 // Update implements resourcelock.Interface.
 func (l *lease) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.put(record, func() error { return l.LeaseLock.Update(ctx, record) })
+	return l.put(ctx, record, l.LeaseLock.Update)
 }
 
-// put writes the Lease, and counts from the moment at which that began.
-func (l *lease) put(record resourcelock.LeaderElectionRecord, write func() error) error {
+// put writes the Lease, and counts from the moment at which that began. The Lease says that
+// moment too: others see by it alone that it was renewed, and what client-go puts there is
+// older by all that it has tried before.
+func (l *lease) put(ctx context.Context, record resourcelock.LeaderElectionRecord, write func(context.Context, resourcelock.LeaderElectionRecord) error) error {
 	l.mu.Lock()
 	l.over = l.over || l.began && !notYet(l.until) // also if nobody took it: the loop has stopped
 	over, release := l.over, record.HolderIdentity == ""
@@ -212,7 +214,8 @@ func (l *lease) put(record resourcelock.LeaderElectionRecord, write func() error
 		return errLeaseKept
 	}
 	began := time.Now()
-	err := write()
+	record.RenewTime = metav1.NewTime(began)
+	err := write(ctx, record)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.went(err)

@@ -30,8 +30,15 @@ type leases struct {
 // leaseWire is the way of one client, which can be cut.
 type leaseWire struct {
 	*leases
-	mu  sync.Mutex
-	cut bool
+	mu      sync.Mutex
+	cut     bool
+	trouble []trouble // of the next requests; then the way is cut
+}
+
+// trouble is what befalls one request.
+type trouble struct {
+	takes  time.Duration // before it takes effect
+	answer bool
 }
 
 func (w *leaseWire) set(cut bool) {
@@ -43,8 +50,19 @@ func (w *leaseWire) set(cut bool) {
 // RoundTrip implements http.RoundTripper.
 func (w *leaseWire) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.mu.Lock()
-	cut := w.cut
+	cut, with := w.cut, trouble{answer: true}
+	if len(w.trouble) > 0 {
+		with, w.trouble = w.trouble[0], w.trouble[1:]
+		w.cut = len(w.trouble) == 0
+	}
 	w.mu.Unlock()
+	if time.Sleep(with.takes); !with.answer {
+		if resp, err := w.serve(req); err == nil {
+			resp.Body.Close()
+		}
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
 	if cut {
 		select {
 		case <-req.Context().Done():
@@ -53,7 +71,10 @@ func (w *leaseWire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, errors.New("connection reset")
 		}
 	}
-	l := w.leases
+	return w.serve(req)
+}
+
+func (l *leases) serve(req *http.Request) (*http.Response, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	code, body := http.StatusOK, any(l.held)
@@ -328,5 +349,55 @@ func TestLeaseOfAnotherIsKept(t *testing.T) {
 		if notYet(first.Until()) {
 			t.Error("the first is sure of its lead")
 		}
+	})
+}
+
+// How long a copy trusts its lead is counted from what the Lease says, since the others look
+// at that: not from a later try whose text is from before the first.
+func TestSlowRenewal(t *testing.T) {
+	t.Parallel()
+	for _, phase := range []time.Duration{0, 200 * time.Millisecond, 400 * time.Millisecond} {
+		t.Run(phase.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(phase)
+				_, first, second := two(t)
+				first.wire.mu.Lock()
+				first.wire.trouble = []trouble{{answer: false}, {2300 * time.Millisecond, true}, {answer: true}}
+				first.wire.mu.Unlock()
+				at := <-second.elected
+				if sure := at.Sub(first.Until()); sure < arriveTime {
+					t.Errorf("the first was sure until %v before the second was elected, want %v", sure, arriveTime)
+				}
+				first.Leave(false)
+				second.Leave(true)
+			})
+		})
+	}
+}
+
+// That a lead is lost is noticed when that is known, and not when it would have run out.
+func TestLossIsNoticed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &leases{}
+		first := l.join(t, "first")
+		<-first.elected
+		lead := newLead(true)
+		lead.election = first
+		lost := make(chan time.Time, 1)
+		go func() {
+			lead.hold(t.Context())
+			lost <- time.Now()
+		}()
+		time.Sleep(time.Second)
+		l.mu.Lock()
+		l.held = nil // deleted by hand
+		l.mu.Unlock()
+		began := time.Now()
+		if took := (<-lost).Sub(began); took > 2*leaseRetry {
+			t.Errorf("noticed after %v", took)
+		}
+		first.Leave(false)
 	})
 }

@@ -153,7 +153,8 @@ func (w *world) acts(a *agentRun, what string) {
 }
 
 // leased judges who writes the Lease: nobody but its holder does before it has run out,
-// less a second, since client-go's copies see two renewals within one as one.
+// counted from when the holder began to write it, as the holder does. Less a second, since
+// client-go's copies see two renewals within one as one.
 func (w *world) leased(who, from, to string, until time.Time) {
 	b := w.book
 	b.mu.Lock()

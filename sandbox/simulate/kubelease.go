@@ -63,10 +63,10 @@ func (k *kube) serveLease(path []string, req *http.Request) *http.Response {
 	return answer(http.StatusMethodNotAllowed, metav1.Status{Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed})
 }
 
-// storedLease is a Lease, and when it was written.
+// storedLease is a Lease, and when its sender began to write it.
 type storedLease struct {
 	*unstructured.Unstructured
-	written time.Time
+	sent time.Time
 }
 
 // held is who holds it, "" if nobody does, and when that runs out unless it is renewed.
@@ -76,13 +76,17 @@ func (l storedLease) held() (holder string, until time.Time) {
 	}
 	holder, _, _ = unstructured.NestedString(l.Object, "spec", "holderIdentity")
 	seconds, _, _ := unstructured.NestedFloat64(l.Object, "spec", "leaseDurationSeconds")
-	return holder, l.written.Add(time.Duration(seconds) * time.Second)
+	return holder, l.sent.Add(time.Duration(seconds) * time.Second)
 }
 
 // storeLease needs the lock.
 func (k *kube) storeLease(at place, lease *unstructured.Unstructured, req *http.Request) *unstructured.Unstructured {
 	holder, until := k.leases[at].held()
-	next := storedLease{lease, time.Now()}
+	sent, err := time.Parse(time.RFC3339Nano, req.Header.Get(sentHeader))
+	if err != nil {
+		sent = time.Now() // by a test
+	}
+	next := storedLease{lease, sent}
 	to, _ := next.held()
 	k.leased(req.Header.Get(agentHeader), holder, to, until)
 	k.versions++

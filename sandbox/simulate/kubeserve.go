@@ -109,8 +109,11 @@ func (k *kube) serveDelete(p place, req *http.Request) *http.Response {
 	})
 }
 
-// agentHeader tells the model which agent sends a request; its transport sets it.
-const agentHeader = "X-Simulated-Agent"
+// What the transports of agents tell the model: which agent sends a request, and when.
+const (
+	agentHeader = "X-Simulated-Agent"
+	sentHeader  = "X-Simulated-Sent"
+)
 
 func (k *kube) list(p place) map[string]any {
 	k.mu.Lock()

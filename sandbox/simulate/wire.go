@@ -57,6 +57,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	d := w.world.dice.about(key...)
 	lease := w.to == "kube" && isLease(splitPath(req.URL.Path)) // so many that they are not noted
 	began, stood := time.Now(), w.agent.stillUntil()
+	req.Header.Set(sentHeader, began.UTC().Format(time.RFC3339Nano))
 	if err := w.agent.awake(req.Context(), d); err != nil {
 		return nil, err
 	}
