@@ -20,15 +20,16 @@ const (
 	idleTime       = 60 * time.Second // between two requests
 	mostHeaderSize = 32 << 10         // bytes, with a little more for the first line
 	mostHeaders    = 100              // values
-	mostStreams    = 100              // requests at once on one connection of HTTP/2
 	opsConnections = 64
 )
 
 // serve answers requests until ctx ends, and then those under way. log hears of
-// connections that came to nothing.
+// connections that came to nothing. It is HTTP/1.1 alone: with HTTP/2 these times count for
+// requests, and a client that reads nothing, or a byte a minute, keeps its connection.
 func serve(ctx context.Context, l net.Listener, h http.Handler, log *log.Logger) error {
 	server := &http.Server{Handler: fewHeaders(h), ErrorLog: log, ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: replyTime,
-		IdleTimeout: idleTime, MaxHeaderBytes: mostHeaderSize, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: mostStreams}}
+		IdleTimeout: idleTime, MaxHeaderBytes: mostHeaderSize, Protocols: &http.Protocols{}}
+	server.Protocols.SetHTTP1(true)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	select {

@@ -146,7 +146,7 @@ func (c *certificates) take(cert, key, clients []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", c.files[0].setting, c.files[1].setting, err)
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}
 	if len(clients) > 0 {
 		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), c.auth
 		if !cfg.ClientCAs.AppendCertsFromPEM(clients) {

@@ -229,7 +229,7 @@ func TestEveryListenerKnowsCertificates(t *testing.T) {
 	} {
 		roots := x509.NewCertPool()
 		roots.AddCert(servers.cert)
-		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
 		if c.of != nil {
 			der, _, key := c.of.sign(t, "caller")
 			// Shown even where the server says that it knows no such authority.
@@ -241,6 +241,9 @@ func TestEveryListenerKnowsCertificates(t *testing.T) {
 		if err == nil {
 			code = resp.StatusCode
 			_ = resp.Body.Close()
+			if resp.ProtoMajor != 1 {
+				t.Errorf("%s: spoken in %s, in which a client that does not read keeps its connection", c.path, resp.Proto)
+			}
 		}
 		transport.CloseIdleConnections()
 		if code != c.want {
