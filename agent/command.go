@@ -61,6 +61,7 @@ func runCommand(getenv func(string) string) *cobra.Command {
 			log := newLogger(&cfg, cmd.ErrOrStderr())
 			klog.SetLogger(logr.FromSlogHandler(log.Handler())) // client-go's
 			log.Info("starting", "version", Version())
+			mindSilence(getenv)
 			if getenv("GOGC") == "" && getenv("GOMEMLIMIT") == "" {
 				giveHeapRoom()
 			}

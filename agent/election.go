@@ -64,6 +64,9 @@ func newLead(elects bool) *lead {
 // acts says whether this copy is the one that acts.
 func (l *lead) acts() bool { return l.acting.Load() }
 
+// sure says whether this copy acts, and nobody else can have been elected.
+func (l *lead) sure() bool { return l.acts() && (!l.elects || notYet(l.election.Until())) }
+
 // leader is what the copy that leads calls itself, "" if none is known.
 func (l *lead) leader() string { return *l.holder.Load() }
 
@@ -141,7 +144,7 @@ var errNotLeading = errors.New("not sent: this copy does not lead")
 func (l *lead) begin() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || !l.acting.Load() || !notYet(l.election.Until()) {
+	if l.closed || !l.sure() {
 		return errNotLeading
 	}
 	l.writing++
@@ -202,8 +205,13 @@ func (f *fenced) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := f.next.RoundTrip(req)
-	f.lead.end(err == nil)
+	f.lead.end(err == nil && !unknown(resp.StatusCode))
 	return resp, err
+}
+
+// unknown says whether a gateway answers that does not know what became of the request.
+func unknown(code int) bool {
+	return code == http.StatusBadGateway || code == http.StatusGatewayTimeout
 }
 
 // WrappedRoundTripper is for client-go, which closes connections that are not in use.

@@ -122,7 +122,7 @@ func (s *service) front(ctx context.Context, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		from := req.Header.Get(hopHeader)
 		switch {
-		case !s.lead.acts() && from != "":
+		case !s.lead.acts() && from != "", s.lead.acts() && !s.lead.sure():
 			noLeader(w)
 		case !s.lead.acts() && req.URL.Path == "/notify":
 			s.receiver.ServeHTTP(w, req)

@@ -401,3 +401,34 @@ func TestLossIsNoticed(t *testing.T) {
 		first.Leave(false)
 	})
 }
+
+// A gateway that says that it does not know does not say that nothing was done.
+func TestGatewaysAnswerForNobody(t *testing.T) {
+	t.Parallel()
+	for code, clean := range map[int]bool{http.StatusServiceUnavailable: true, http.StatusBadGateway: false, http.StatusGatewayTimeout: false} {
+		l, e := newLead(true), &ballot{until: time.Now().Add(time.Minute), left: make(chan bool, 1)}
+		l.election = e
+		if !l.campaign(t.Context()) || !l.sure() {
+			t.Fatal("not elected")
+		}
+		way := l.fence(transportFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: code, Body: http.NoBody}, nil
+		}))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, "http://broker/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := way.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		e.until = time.Now()
+		if l.sure() {
+			t.Error("sure of a lead that has run out")
+		}
+		if got := l.leave(t.Context(), func() {}); got != clean {
+			t.Errorf("after %d the lead is given up: %v, want %v", code, got, clean)
+		}
+	}
+}
