@@ -99,6 +99,7 @@ func TestCallersOfOtherCopies(t *testing.T) {
 			cfg := Config{TLSCertFile: file("cert"), TLSKeyFile: file("key"), TLSClientCAFile: file("roots"), TLSClientRequired: required,
 				APIAuth: authTLS, APIClients: []string{"mill01"}, APIRate: 1000, APIMaxBytes: 1024}
 			leader, follower := startCopy(t, cfg), startCopy(t, cfg)
+			leader.lead.election = &ballot{until: time.Now().Add(time.Hour)}
 			leader.lead.acting.Store(true)
 			follower.lead.holder.Store(&leader.lead.self)
 			want := func(c *oneCopy, as string, header http.Header, code int, body string) {
