@@ -111,15 +111,16 @@ func (g *guard) returned(id ngsild.EntityID, live []*llo.Live) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.waiting, id)
-	tried := g.tried[id]
-	delete(g.tried, id)
-	there := uids(live)
-	for _, uid := range tried {
-		if slices.Contains(there, uid) { // still, or the watch is late
-			g.tried[id] = append(g.tried[id], uid)
+	var there []types.UID // still, or the watch is late
+	for _, uid := range g.tried[id] {
+		if slices.ContainsFunc(live, func(l *llo.Live) bool { return l.UID == uid }) {
+			there = append(there, uid)
 		} else {
 			g.went[uid] = g.now()
 		}
+	}
+	if g.tried[id] = there; len(there) == 0 {
+		delete(g.tried, id)
 	}
 	if len(g.waiting) == 0 {
 		g.shut = false

@@ -189,7 +189,8 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	r.local = true
 	// Of two at one moment the later to come stays, but for a removal: which was the
 	// last is not known then, and the read that this calls for shows it if it stands.
-	// Nor is an order new that was there before and comes back with the echo of a write of ours.
+	// Nor is an order new that was there before and comes back with the echo of a write of ours,
+	// or one that we put back and something else is the news of.
 	echo := r.known && orderOf(r.entity.Enum(attrStatus)) == r.order && at.Sub(t.broker.by(r.wroteAt)).Abs() < within
 	o, end := t.orderIn(r, &e), endReported(&e)
 	e = pack(e)
