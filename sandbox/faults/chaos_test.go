@@ -22,6 +22,13 @@ import (
 // chaosTime is how long processes are killed where CHAOS_TIME does not say.
 const chaosTime = 20 * time.Second
 
+// A move gives up after moveTimeout. While leaders are killed it takes longer: the next one needs up to 15 s, and
+// may end before it has done it. Of three leaders one is left to do it.
+const (
+	moveTimeout = 20 * time.Second
+	twiceAtMost = moveTimeout + 3*(moveTimeout+15*time.Second)
+)
+
 // chaos is two copies of an agent whose processes, and those around them, are killed at
 // random while people order things.
 type chaos struct {
@@ -31,12 +38,16 @@ type chaos struct {
 	killed map[string]int
 	lost   int // leads that could not be renewed in time
 	orders int
+
+	twice   map[string]time.Time // components that run twice: since when
+	longest time.Duration        // that one did
+	looked  time.Time
 }
 
 // TestChaos kills copies of the agent, the broker, the API server and etcd at random while a
-// workload runs. When all are up again, the cluster comes to what the entities
-// order, each status tells what its object says, what is somebody else's is
-// untouched, and nothing is written any more. CHAOS_TIME says for how long.
+// workload runs. Meanwhile no component runs twice for longer than moves take. When all are up
+// again, the cluster comes to what the entities order, each status tells what its object says,
+// what is somebody else's is untouched, and nothing is written any more. CHAOS_TIME says for how long.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	c := newChaos(t)
@@ -55,9 +66,10 @@ func TestChaos(t *testing.T) {
 		}
 		c.order()
 		c.revive()
+		c.watch()
 		pass(t, time.Duration(20+c.random.IntN(300))*time.Millisecond)
 	}
-	must(t, poll(t.Context(), 4*time.Minute, func() error { c.revive(); return c.settled() }))
+	must(t, poll(t.Context(), 4*time.Minute, func() error { c.revive(); c.watch(); return c.settled() }))
 	before := c.state()
 	pass(t, 10*time.Second) // three resyncs
 	if after := c.state(); after != before {
@@ -72,8 +84,8 @@ func TestChaos(t *testing.T) {
 	if t.Failed() {
 		verdict = "invariants violated"
 	}
-	figure := fmt.Sprintf("chaos: %v, %d orders, killed: agent %d, broker %d, API server %d, etcd %d; leads lost: %d; %s", time.Since(began).Round(time.Second),
-		c.orders, c.killed["agent"], c.killed["broker"], c.killed["API server"], c.killed["etcd"], c.lost, verdict)
+	figure := fmt.Sprintf("chaos: %v, %d orders, killed: agent %d, broker %d, API server %d, etcd %d; leads lost: %d; twice for %v at most; %s", time.Since(began).Round(time.Second),
+		c.orders, c.killed["agent"], c.killed["broker"], c.killed["API server"], c.killed["etcd"], c.lost, c.longest.Round(time.Second), verdict)
 	t.Log(figure)
 	if file := os.Getenv("CHAOS_FIGURE"); file != "" {
 		must(t, os.WriteFile(file, []byte(figure+"\n"), 0o600))
@@ -87,9 +99,9 @@ func newChaos(t *testing.T) *chaos {
 	t.Cleanup(func() { must(t, server.Stop()) })
 	saved := filepath.Join(t.TempDir(), "broker.json")
 	broker := startBroker(t, "--state", saved)
-	c := &chaos{server: server, killed: map[string]int{}, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 7))}
+	c := &chaos{server: server, killed: map[string]int{}, twice: map[string]time.Time{}, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 7))}
 	c.pair = pairOf(newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", map[string]string{
-		"RESYNC_INTERVAL": "3s", "DEGRADED_RESYNC_INTERVAL": "2s", "SUBSCRIPTION_CHECK_INTERVAL": "2s", "MOVE_TIMEOUT": "20s",
+		"RESYNC_INTERVAL": "3s", "DEGRADED_RESYNC_INTERVAL": "2s", "SUBSCRIPTION_CHECK_INTERVAL": "2s", "MOVE_TIMEOUT": moveTimeout.String(),
 		"PRUNE_MIN": "1000", // the broker is killed before it has saved, so entities do vanish
 	}), server)
 	c.create(world()...)
@@ -196,6 +208,42 @@ func (c *chaos) owned() (map[string][]*unstructured.Unstructured, error) {
 		}
 	}
 	return found, nil
+}
+
+// watch looks once a second for components that run twice. What cannot be seen counts as it was seen last.
+func (c *chaos) watch() {
+	c.t.Helper()
+	if time.Since(c.looked) < time.Second {
+		return
+	}
+	objects, err := c.owned()
+	if err != nil {
+		return
+	}
+	c.looked = time.Now()
+	twice := map[string]time.Time{}
+	for id, have := range objects {
+		running := 0
+		for _, o := range have {
+			if phase, _, _ := unstructured.NestedString(o.Object, "status", "phase"); phase == "Running" && o.GetDeletionTimestamp() == nil {
+				running++
+			}
+		}
+		if running < 2 {
+			continue
+		}
+		since, known := c.twice[id]
+		if !known {
+			since = c.looked
+		}
+		twice[id] = since
+		if long := c.looked.Sub(since); long > c.longest {
+			if c.longest = long; long > twiceAtMost {
+				c.t.Errorf("%s runs twice, for %v", id, long)
+			}
+		}
+	}
+	c.twice = twice
 }
 
 // settled compares all entities with all objects.
