@@ -107,6 +107,7 @@ test: ## all tests, those against a real API server included
 	@go run ./cmd/hlo-sandbox assets >/dev/null # go test would hide that it builds, and why it waits
 	go test $(RACE) -timeout 30m $$(go list ./... | grep -v '/sandbox/faults$$')
 	go test $(RACE) -timeout 30m ./sandbox/faults # by itself: it keeps some fifty programs running at once
+	@$(if $(RACE),$(MAKE) --no-print-directory simulate SEEDS=250,true) # with the race detector it was 30
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }

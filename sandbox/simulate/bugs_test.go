@@ -18,9 +18,16 @@ import (
 // seedsForBug is how many worlds a planted bug may live through.
 const seedsForBug = 600
 
-// ordinaryBug is the one that is played where not all are; hardly a world lives
-// through it.
-const ordinaryBug = "every-domain-is-ours"
+// ordinaryBug is the one that is played where not all are, and again and again; hardly
+// a world lives through it.
+const ordinaryBug = "uid-forgotten"
+
+// What fails once is replayed so often, and fails again at least so often: Go's
+// scheduler goes by the machine's clock, see TestReplay.
+const (
+	replays = 20
+	again   = 19
+)
 
 // caughtBy holds a seed that catches each bug, as far as one was found.
 const caughtBy = "testdata/bugs/seeds.txt"
@@ -51,6 +58,9 @@ func TestPlantedBugs(t *testing.T) {
 			}
 			caught++
 			t.Logf("caught by SEED=%d: %s", seeds[name], wrong)
+			if name == ordinaryBug {
+				failsAgain(t, program, seeds[name], wrong)
+			}
 		})
 	}
 	if which != "" {
@@ -212,4 +222,26 @@ func firstWrong(t *testing.T, program string, from, n int) (seed int, wrong stri
 	}
 	seed, _ = strconv.Atoi(found[1]) // digits
 	return seed, found[2]
+}
+
+// failsAgain replays a seed as a person does, and asks for what was wrong, and for the
+// event log.
+func failsAgain(t *testing.T, program string, seed int, wrong string) {
+	t.Helper()
+	failed := 0
+	for range replays {
+		played := exec.CommandContext(t.Context(), program, "-test.run", "^TestSimulate$", "-test.timeout", "20m", "-test.v")
+		played.Env = append(os.Environ(), fmt.Sprintf("SEED=%d", seed))
+		out, err := played.CombinedOutput()
+		found := verdict.FindStringSubmatch(string(out))
+		if found != nil && found[1] == strconv.Itoa(seed) && found[2] == wrong && strings.Contains(string(out), "the event log of seed "+found[1]) {
+			failed++
+			continue
+		}
+		t.Logf("a replay of SEED=%d does not fail with %q: %v, %v", seed, wrong, found, err)
+	}
+	if failed < again {
+		t.Errorf("SEED=%d failed again in %d of %d replays", seed, failed, replays)
+	}
+	t.Logf("SEED=%d failed again in %d of %d replays", seed, failed, replays)
 }
