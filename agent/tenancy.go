@@ -149,7 +149,7 @@ func (f *floor) public() http.Handler {
 				Detail: "Everything here is below /tenants/ and the name of a tenant."}.write(w)
 			return
 		}
-		if named := req.Header.Values("NGSILD-Tenant"); len(named) > 0 && !slices.Equal(named, []string{name}) {
+		if named := req.Header.Values("NGSILD-Tenant"); len(named) > 1 || len(named) == 1 && !r.tenant.is(named[0]) {
 			problemDocument{Status: http.StatusForbidden, Type: "tenant", Title: "This is for another tenant"}.write(w)
 			return
 		}

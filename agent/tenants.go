@@ -118,6 +118,8 @@ func (t *tenant) besides(others []tenant) error {
 		switch {
 		case t.name == other.name:
 			return fmt.Errorf("tenant %s is there twice", t.name)
+		case t.is(other.name):
+			return fmt.Errorf("tenants %s and %s are one to the broker, which makes small letters of capitals", other.name, t.name)
 		case t.namespace == other.namespace && t.kubeconfig == other.kubeconfig:
 			return fmt.Errorf("tenants %s and %s have one namespace, %s", other.name, t.name, t.namespace)
 		case t.kubeconfig != "" && t.kubeconfig == other.kubeconfig:
@@ -126,6 +128,10 @@ func (t *tenant) besides(others []tenant) error {
 	}
 	return nil
 }
+
+// is says whether the broker means this tenant by a name. It takes names in capitals
+// and in small letters for one.
+func (t *tenant) is(name string) bool { return strings.EqualFold(t.name, name) }
 
 // ofAllTenants are settings that are the process's, or said by the table itself.
 var ofAllTenants = []string{
@@ -229,7 +235,7 @@ func oneTenant(getenv func(string) string) (func(string) string, error) {
 	}
 	var names []string
 	for _, t := range all {
-		if t.name == name {
+		if t.is(name) {
 			return t.env(getenv), nil
 		}
 		names = append(names, t.name)

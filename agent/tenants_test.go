@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +81,9 @@ func TestTenantSettings(t *testing.T) {
 	if err != nil || one("NAMESPACE") != "port-ns" || one("TENANTS_FILE") != "" {
 		t.Errorf("a command for one tenant: %v", err)
 	}
+	if one, err = oneTenant(func(name string) string { return map[string]string{"NGSILD_TENANT": "PORT"}[name] + env[name] }); err != nil || one("NGSILD_TENANT") != "port" {
+		t.Errorf("a command for a tenant in capitals: %v", err)
+	}
 	if _, err := oneTenant(getenv); err == nil || err.Error() != "NGSILD_TENANT: must be one of the tenants in TENANTS_FILE (mill, port), to say which is meant" {
 		t.Errorf("a command for no tenant: %v", err)
 	}
@@ -96,14 +101,15 @@ func TestWrongTenants(t *testing.T) {
 		one("../x", "namespace: a"):    `metadata.name "../x" is no tenant`,
 		one("a", "namespace: A"):       `tenant a: spec.namespace "A" is no namespace`,
 		one("a", "namespaces: a"):      "field namespaces not found",
-		one("a", "namespace: x, kubeconfig: k, serviceAccount: s"):                        "tenant a: spec.serviceAccount and spec.kubeconfig exclude each other",
-		one("a", "namespace: x, serviceAccount: other/s"):                                 `tenant a: spec.serviceAccount "other/s" is no name in x`,
-		one("a", "namespace: x, settings: {NAMESPACE: y}"):                                "tenant a: spec.settings: NAMESPACE is no setting of a tenant",
-		one("a", "namespace: x, settings: {LISTEN_ADDR: y}"):                              "tenant a: spec.settings: LISTEN_ADDR is no setting of a tenant",
-		one("a", "namespace: x, settings: {NO_SUCH: y}"):                                  "tenant a: spec.settings: NO_SUCH is no setting of a tenant",
-		one("a", "namespace: x") + one("a", "namespace: y"):                               "tenant a is there twice",
-		one("a", "namespace: x") + one("b", "namespace: x"):                               "tenants a and b have one namespace, x",
-		one("a", "namespace: x, kubeconfig: k") + one("b", "namespace: y, kubeconfig: k"): "tenants a and b have one kubeconfig",
+		one("a", "namespace: x, kubeconfig: k, serviceAccount: s"):                           "tenant a: spec.serviceAccount and spec.kubeconfig exclude each other",
+		one("a", "namespace: x, serviceAccount: other/s"):                                    `tenant a: spec.serviceAccount "other/s" is no name in x`,
+		one("a", "namespace: x, settings: {NAMESPACE: y}"):                                   "tenant a: spec.settings: NAMESPACE is no setting of a tenant",
+		one("a", "namespace: x, settings: {LISTEN_ADDR: y}"):                                 "tenant a: spec.settings: LISTEN_ADDR is no setting of a tenant",
+		one("a", "namespace: x, settings: {NO_SUCH: y}"):                                     "tenant a: spec.settings: NO_SUCH is no setting of a tenant",
+		one("a", "namespace: x") + one("a", "namespace: y"):                                  "tenant a is there twice",
+		one("Acme", "namespace: x") + one("b", "namespace: y") + one("acme", "namespace: z"): "tenants Acme and acme are one to the broker",
+		one("a", "namespace: x") + one("b", "namespace: x"):                                  "tenants a and b have one namespace, x",
+		one("a", "namespace: x, kubeconfig: k") + one("b", "namespace: y, kubeconfig: k"):    "tenants a and b have one kubeconfig",
 	} {
 		if _, err := readTenants(tenantsFile(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\ngot %v, want %q", text, err, want)
@@ -139,6 +145,33 @@ func TestTenantRights(t *testing.T) {
 		err := printTenantRights(func(name string) string { return map[string]string{"POLICY": wide}[name] + getenv(name) }, "hlo-agent", "hlo/agent", &out)
 		if err == nil || !strings.Contains(err.Error(), "tenant mill: its mappings and policies ask for rights "+want) {
 			t.Errorf("%s: %v", namespace, err)
+		}
+	}
+}
+
+// A broker sends the name of a tenant in small letters, however it was given to it.
+func TestTenantHeader(t *testing.T) {
+	t.Parallel()
+	acme := &room{tenant: tenant{name: "Acme"}}
+	acme.public = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	public := (&floor{rooms: map[string]*room{"Acme": acme}}).public()
+	for _, c := range []struct {
+		named []string
+		want  int
+	}{
+		{nil, http.StatusNoContent},
+		{[]string{"acme"}, http.StatusNoContent},
+		{[]string{"Acme"}, http.StatusNoContent},
+		{[]string{"acme2"}, http.StatusForbidden},
+		{[]string{"acme", "acme"}, http.StatusForbidden},
+		{[]string{""}, http.StatusForbidden},
+	} {
+		req := httptest.NewRequest(http.MethodPost, "/tenants/Acme/notify", nil)
+		req.Header["Ngsild-Tenant"] = c.named
+		w := httptest.NewRecorder()
+		public.ServeHTTP(w, req)
+		if w.Code != c.want {
+			t.Errorf("NGSILD-Tenant %q: %d, want %d", c.named, w.Code, c.want)
 		}
 	}
 }
