@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -119,13 +117,9 @@ func fixedToken(token Secret) func(context.Context) (*oauth2.Token, error) {
 func fileToken(setting, path string, now func() time.Time) func(context.Context) (*oauth2.Token, error) {
 	const again = 10 * time.Second
 	return func(context.Context) (*oauth2.Token, error) {
-		text, err := os.ReadFile(path)
+		token, err := readSecret(setting, path)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", setting, err)
-		}
-		token := strings.TrimSpace(string(text))
-		if token == "" {
-			return nil, fmt.Errorf("%s: %w in %s", setting, errNoToken, path)
+			return nil, err
 		}
 		return &oauth2.Token{AccessToken: token, Expiry: now().Add(again)}, nil
 	}

@@ -107,5 +107,8 @@ func restConfigOf(kubeconfig []byte) (*rest.Config, error) {
 	if c.Host == "" {
 		return nil, errors.New("names no server")
 	}
+	if addressUser.MatchString(c.Host) {
+		return nil, errors.New("has a user or a password in the server's address")
+	}
 	return identified(c), nil
 }

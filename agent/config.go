@@ -7,7 +7,6 @@ import (
 	"iter"
 	"log/slog"
 	"net/url"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -138,7 +137,8 @@ const (
 type Secret = ngsild.Secret
 
 // LoadConfig fills a Config through getenv and checks it. The error lists
-// every wrong setting by name, and never a secret's value.
+// every wrong setting by name, and never a secret's value, nor any that has a
+// credential in it.
 func LoadConfig(ctx context.Context, getenv func(string) string) (Config, error) {
 	// One at a time first, since the library stops at the first that cannot be read.
 	unreadable := map[string]bool{}
@@ -147,7 +147,11 @@ func LoadConfig(ctx context.Context, getenv func(string) string) (Config, error)
 		one := lookuper(func(key string) (string, bool) { return getenv(key), key == name })
 		if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &Config{}, Lookuper: one}); err != nil {
 			unreadable[name] = true
-			errs = append(errs, fmt.Errorf("%s: %w", name, errors.Unwrap(err)))
+			cause := errors.Unwrap(err)
+			if name == "CB_HEADERS" || holdsCredential(getenv(name)) {
+				cause = errors.New("cannot be read; the value is not shown, since there may be a credential in it")
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", name, cause))
 		}
 	}
 	var cfg Config
@@ -176,8 +180,10 @@ type lookuper func(string) (string, bool)
 // Lookup implements envconfig.Lookuper.
 func (l lookuper) Lookup(key string) (string, bool) {
 	v, ok := l(key)
-	v = strings.TrimSpace(v)
-	return v, ok && v != ""
+	if v = strings.TrimSpace(v); !ok || v == "" {
+		return "", false // the library takes the value even so, where there is no default
+	}
+	return v, true
 }
 
 var (
@@ -189,10 +195,16 @@ var (
 // Validate reports everything that is wrong, one line for each setting.
 func (c *Config) Validate() error {
 	var errs []error
+	withheld := c.withheld()
 	bad := func(name, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+		if !slices.Contains(withheld, name) {
+			errs = append(errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+		}
 	}
-	if _, err := c.brokerBase(); err != nil {
+	for _, name := range withheld {
+		errs = append(errs, fmt.Errorf("%s: %w", name, errWithheld))
+	}
+	if _, err := c.brokerBase(); err != nil && !slices.Contains(withheld, "CB_PORT") {
 		bad("CB_URL", "%v", err)
 	}
 	c.validateOutgoing(bad)
@@ -337,15 +349,7 @@ func (c *Config) secret() (string, error) {
 	if c.NotificationSecretFile == "" {
 		return string(c.NotificationSecret), nil
 	}
-	b, err := os.ReadFile(c.NotificationSecretFile)
-	if err != nil {
-		return "", fmt.Errorf("NOTIFICATION_SECRET_FILE: %w", err)
-	}
-	s := strings.TrimSpace(string(b))
-	if s == "" {
-		return "", fmt.Errorf("NOTIFICATION_SECRET_FILE: %s is empty", c.NotificationSecretFile)
-	}
-	return s, nil
+	return readSecret("NOTIFICATION_SECRET_FILE", c.NotificationSecretFile)
 }
 
 func (c *Config) adopt() []string {

@@ -3,7 +3,6 @@ package agent
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/hlo-agent/hlo-agent/allocation/kafka"
 )
@@ -47,11 +46,11 @@ func (c *Config) kafka() (kafka.Config, error) {
 		k.TLS = transport.TLSClientConfig
 	}
 	if c.KafkaPasswordFile != "" {
-		password, err := os.ReadFile(c.KafkaPasswordFile)
+		password, err := readSecret("KAFKA_PASSWORD_FILE", c.KafkaPasswordFile)
 		if err != nil {
-			return k, fmt.Errorf("KAFKA_PASSWORD_FILE: %w", err)
+			return k, err
 		}
-		k.Password = Secret(strings.TrimSpace(string(password)))
+		k.Password = Secret(password)
 	}
 	host, err := os.Hostname()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -114,5 +113,3 @@ func (c *Config) validateOutgoing(bad func(name, format string, args ...any)) {
 		bad("CB_OAUTH_TOKEN_URL", "needs CB_OAUTH_CLIENT_ID and CB_OAUTH_CLIENT_SECRET too")
 	}
 }
-
-var errNoToken = errors.New("there is no token")

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -55,13 +54,12 @@ func (r *reconciler) newOverlays(transport http.RoundTripper) (*overlays, error)
 	if r.cfg.OverlaySecretFile == "" || r.cfg.DryRun {
 		return nil, nil
 	}
-	text, err := os.ReadFile(r.cfg.OverlaySecretFile)
+	secret, err := readSecret("OVERLAY_SECRET_FILE", r.cfg.OverlaySecretFile)
 	if err != nil {
-		return nil, fmt.Errorf("OVERLAY_SECRET_FILE: %w", err)
+		return nil, err
 	}
-	secret := strings.TrimSpace(string(text))
 	if len(secret) < overlay.SecretMin {
-		return nil, fmt.Errorf("OVERLAY_SECRET_FILE: %s must hold at least %d characters", r.cfg.OverlaySecretFile, overlay.SecretMin)
+		return nil, fmt.Errorf("OVERLAY_SECRET_FILE: the file that it names must hold at least %d characters", overlay.SecretMin)
 	}
 	o := &overlays{reconciler: r, shim: overlay.NewShim(r.cfg.ShimURL, &http.Client{Transport: transport, Timeout: peerTimeout}),
 		secret: []byte(secret), log: r.log, given: map[ngsild.EntityID]netip.Addr{}, down: map[ngsild.EntityID]*removal{}, errs: map[ngsild.EntityID]string{}, stale: map[ngsild.EntityID]bool{}}

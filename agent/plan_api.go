@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -22,15 +21,7 @@ func (c *Config) planToken() (string, error) {
 	if c.PlanTokenFile == "" {
 		return string(c.PlanToken), nil
 	}
-	text, err := os.ReadFile(c.PlanTokenFile)
-	if err != nil {
-		return "", fmt.Errorf("PLAN_TOKEN_FILE: %w", err)
-	}
-	token := strings.TrimSpace(string(text))
-	if token == "" {
-		return "", fmt.Errorf("PLAN_TOKEN_FILE: %s is empty", c.PlanTokenFile)
-	}
-	return token, nil
+	return readSecret("PLAN_TOKEN_FILE", c.PlanTokenFile)
 }
 
 // newPlans makes the plan API; nil while nobody could call it, and in a dry run,

@@ -94,8 +94,8 @@ func TestPlansAreOff(t *testing.T) {
 		"dry run":     {Config{PlanToken: "x", DryRun: true}, false, ""},
 		"token":       {Config{PlanToken: "x"}, true, ""},
 		"API_AUTH":    {Config{APIAuth: authTLS}, true, ""},
-		"no file":     {Config{PlanTokenFile: "/nowhere/token"}, false, "PLAN_TOKEN_FILE: open /nowhere/token"},
-		"empty file":  {Config{PlanTokenFile: os.DevNull}, false, "PLAN_TOKEN_FILE: /dev/null is empty"},
+		"no file":     {Config{PlanTokenFile: "/nowhere/token"}, false, "PLAN_TOKEN_FILE: the file that it names: no such file"},
+		"empty file":  {Config{PlanTokenFile: os.DevNull}, false, "PLAN_TOKEN_FILE: the file that it names is empty"},
 	} {
 		s := &service{reconciler: &reconciler{cfg: test.cfg}}
 		book, err := s.newPlans()

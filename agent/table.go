@@ -195,7 +195,7 @@ func (b *tableBuilder) file(s mapping.Source, dial func(string) (*rest.Config, e
 			return
 		}
 		if err != nil {
-			b.problem(s.Name, "%v", err)
+			b.problem(s.Name, "%v", withoutValues(err))
 			return
 		}
 		e := entry{s.Name, d.Metadata.Name, d.Spec.Orchestrators, d.Spec.Domains}
@@ -222,5 +222,9 @@ func fileConnection(name, path string, dial func(string) (*rest.Config, error)) 
 	text, err := os.ReadFile(path)
 	c := connection{digest: digestText(fmt.Sprintf("%s %v %s", path, err, text))}
 	c.rest, c.err = dial(path)
+	c.err = withoutUsers(c.err)
+	if c.err == nil && addressUser.MatchString(c.rest.Host) {
+		c.err = errors.New("the server's address has a user or a password in it, which do not belong there; it is not shown")
+	}
 	return c
 }

@@ -64,7 +64,7 @@ func readTenants(file string) ([]tenant, error) {
 			break
 		}
 		if err != nil {
-			wrong = append(wrong, err)
+			wrong = append(wrong, withoutValues(err))
 			break
 		}
 		one, err := d.tenant(filepath.Dir(file))
@@ -90,13 +90,13 @@ func (d *tenantDocument) tenant(folder string) (tenant, error) {
 	case d.APIVersion != "hlo-agent.github.io/v1alpha1" || d.Kind != "Tenant":
 		return t, errors.New("want apiVersion hlo-agent.github.io/v1alpha1 and kind Tenant")
 	case !tenantName.MatchString(t.name):
-		return t, fmt.Errorf("metadata.name %q is no tenant: letters, digits, '_' and '-', 50 at most", t.name)
+		return t, fmt.Errorf("metadata.name %s is no tenant: letters, digits, '_' and '-', 50 at most", shown(t.name))
 	case !dnsLabel.MatchString(t.namespace):
-		return t, fmt.Errorf("tenant %s: spec.namespace %q is no namespace", t.name, t.namespace)
+		return t, fmt.Errorf("tenant %s: spec.namespace %s is no namespace", t.name, shown(t.namespace))
 	case t.account != "" && t.kubeconfig != "":
 		return t, fmt.Errorf("tenant %s: spec.serviceAccount and spec.kubeconfig exclude each other", t.name)
 	case t.account != "" && !dnsLabel.MatchString(t.account):
-		return t, fmt.Errorf("tenant %s: spec.serviceAccount %q is no name in %s", t.name, t.account, t.namespace)
+		return t, fmt.Errorf("tenant %s: spec.serviceAccount %s is no name in %s", t.name, shown(t.account), t.namespace)
 	case t.kubeconfig != "" && !filepath.IsAbs(t.kubeconfig):
 		t.kubeconfig = filepath.Join(folder, t.kubeconfig)
 	case t.kubeconfig == "" && t.account == "":

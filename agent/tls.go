@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 )
 
@@ -133,6 +134,9 @@ func readPEM(files []pemFile) (texts [][]byte, digest string, err error) {
 			continue
 		}
 		if texts[i], err = os.ReadFile(file.path); err != nil {
+			if strings.HasSuffix(file.setting, "_KEY_FILE") {
+				err = unnamed(err) // it may be the key itself, put where its file belongs
+			}
 			return nil, "", fmt.Errorf("%s: %w", file.setting, err)
 		}
 		fmt.Fprintf(sum, "%d:%d|%s", i, len(texts[i]), texts[i])
