@@ -182,7 +182,8 @@ func TestPublicFaceSpeaksTLS(t *testing.T) {
 }
 
 // The listener of operators speaks TLS; probes need no certificate, everything else a
-// known one. A public face that requires certificates talks to nobody without.
+// known one. A public face that requires certificates talks to nobody without. What is
+// renewed, certificate or roots, counts on both from the next connection on.
 func TestEveryListenerKnowsCertificates(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -212,44 +213,69 @@ func TestEveryListenerKnowsCertificates(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for _, c := range []struct {
+	type call struct {
 		at   Face
 		path string
 		of   *authority
 		want int // 0: no answer
-	}{
-		{public, "/notify", nil, 0},
-		{public, "/notify", strangers, 0},
-		{public, "/notify", clients, http.StatusTeapot},
-		{ops, "/healthz", nil, http.StatusOK},
-		{ops, "/readyz", nil, http.StatusOK},
-		{ops, "/metrics", nil, http.StatusUnauthorized},
-		{ops, "/metrics", strangers, 0},
-		{ops, "/metrics", clients, http.StatusOK},
-	} {
-		roots := x509.NewCertPool()
-		roots.AddCert(servers.cert)
-		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
-		if c.of != nil {
-			der, _, key := c.of.sign(t, "caller")
-			// Shown even where the server says that it knows no such authority.
-			mine := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-			transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &mine, nil }
-		}
-		code := 0
-		resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("https://" + c.at.(tcpFace).Addr().String() + c.path)
-		if err == nil {
-			code = resp.StatusCode
-			_ = resp.Body.Close()
-			if resp.ProtoMajor != 1 {
-				t.Errorf("%s: spoken in %s, in which a client that does not read keeps its connection", c.path, resp.Proto)
+	}
+	check := func(server string, calls ...call) {
+		t.Helper()
+		for _, c := range calls {
+			roots := x509.NewCertPool()
+			roots.AddCert(servers.cert)
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+			if c.of != nil {
+				der, _, key := c.of.sign(t, "caller")
+				// Shown even where the server says that it knows no such authority.
+				mine := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+				transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &mine, nil }
+			}
+			code := 0
+			resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("https://" + c.at.(tcpFace).Addr().String() + c.path)
+			if err == nil {
+				code = resp.StatusCode
+				_ = resp.Body.Close()
+				if resp.ProtoMajor != 1 {
+					t.Errorf("%s: spoken in %s, in which a client that does not read keeps its connection", c.path, resp.Proto)
+				}
+				if shown := resp.TLS.PeerCertificates[0].Subject.CommonName; shown != server {
+					t.Errorf("%s: %q is shown, want %q", c.path, shown, server)
+				}
+			}
+			transport.CloseIdleConnections()
+			if code != c.want {
+				t.Errorf("%s: %d (%v), want %d", c.path, code, err, c.want)
 			}
 		}
-		transport.CloseIdleConnections()
-		if code != c.want {
-			t.Errorf("%s: %d (%v), want %d", c.path, code, err, c.want)
+	}
+	check("agent",
+		call{public, "/notify", nil, 0},
+		call{public, "/notify", strangers, 0},
+		call{public, "/notify", clients, http.StatusTeapot},
+		call{ops, "/healthz", nil, http.StatusOK},
+		call{ops, "/readyz", nil, http.StatusOK},
+		call{ops, "/metrics", nil, http.StatusUnauthorized},
+		call{ops, "/metrics", strangers, 0},
+		call{ops, "/metrics", clients, http.StatusOK})
+
+	// Certificate and roots are renewed: those of before are strangers now.
+	servers.write(t, "renewed", file("cert"), file("key"))
+	writePEM(t, file("roots"), "CERTIFICATE", strangers.cert.Raw)
+	for _, r := range renewed {
+		for range 2 { // what changed counts when it is the same at two looks
+			if _, err := r.again(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	check("renewed",
+		call{public, "/notify", nil, 0},
+		call{public, "/notify", clients, 0},
+		call{public, "/notify", strangers, http.StatusTeapot},
+		call{ops, "/metrics", nil, http.StatusUnauthorized},
+		call{ops, "/metrics", clients, 0},
+		call{ops, "/metrics", strangers, http.StatusOK})
 	said.wait(t, `level=WARN msg="http: TLS handshake error .* listener=public`, `level=WARN msg="http: TLS handshake error .* listener=ops`)
 }
 
