@@ -97,6 +97,7 @@ func versionCommand() *cobra.Command {
 
 func subscriptionCommand(getenv func(string) string) *cobra.Command {
 	root := &cobra.Command{Use: "subscription", Short: "Look at or delete the agent's subscriptions"}
+	getenv = tenantFlag(root.PersistentFlags(), getenv)
 	root.AddCommand(&cobra.Command{
 		Use: "list", Short: "List the agent's subscriptions as the broker has them", Args: cobra.NoArgs,
 		Example: "  CB_URL=http://orion:1026 DOMAIN_ID=Mill01 hlo-agent subscription list",
@@ -143,17 +144,17 @@ func notListening(getenv func(string) string) func(string) string {
 
 // connect is what the commands that talk to a broker begin with. They do not
 // listen, so NOTIFICATION_URL may be missing.
-func connect(cmd *cobra.Command, getenv func(string) string) (Config, *ngsild.Client, []ngsild.Subscription, error) {
+func connect(cmd *cobra.Command, getenv func(string) string) (commandConfig, *ngsild.Client, []ngsild.Subscription, error) {
 	cfg, err := loadOne(cmd.Context(), notListening(getenv))
 	if err != nil {
 		return cfg, nil, nil, fmt.Errorf("wrong settings:\n%w", err)
 	}
-	client, err := newClient(&cfg, nil)
+	client, err := newClient(&cfg.Config, nil)
 	if err != nil {
 		return cfg, nil, nil, err
 	}
-	log := newLogger(&cfg, cmd.ErrOrStderr())
-	if err := askDomains(cmd.Context(), &cfg, client, log, newHealth()); err != nil {
+	log := newLogger(&cfg.Config, cmd.ErrOrStderr())
+	if err := askDomains(cmd.Context(), &cfg.Config, client, log, newHealth()); err != nil {
 		return cfg, nil, nil, err
 	}
 	if cfg.AgentID, err = cfg.agentID(); err != nil {
@@ -163,7 +164,7 @@ func connect(cmd *cobra.Command, getenv func(string) string) (Config, *ngsild.Cl
 	if err != nil {
 		return cfg, nil, nil, fmt.Errorf("MAPPINGS: %w", err)
 	}
-	return cfg, client, subscriptions(&cfg, follow(set)), nil
+	return cfg, client, subscriptions(&cfg.Config, follow(set)), nil
 }
 
 // listSubscriptions prints the wanted subscriptions. Header values are masked:

@@ -44,11 +44,12 @@ func diffCommand(getenv func(string) string) *cobra.Command {
 	}
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file with entities, instead of the broker; - is the standard input")
 	cmd.Flags().StringVar(&only, "id", "", "only this component")
+	getenv = tenantFlag(cmd.Flags(), getenv)
 	return cmd
 }
 
 // diffSettings are those of the agent. With files no broker is needed: then DOMAIN_ID is * where it is not set.
-func diffSettings(cmd *cobra.Command, getenv func(string) string, offline bool) (Config, *ngsild.Client, error) {
+func diffSettings(cmd *cobra.Command, getenv func(string) string, offline bool) (commandConfig, *ngsild.Client, error) {
 	if !offline {
 		cfg, client, _, err := connect(cmd, getenv)
 		return cfg, client, err
@@ -68,17 +69,19 @@ func diffSettings(cmd *cobra.Command, getenv func(string) string, offline bool) 
 // differ compares components with their objects. It renders as the loop does, and changes nothing.
 type differ struct {
 	*reconciler
+	tenant          tenant
 	out, notes      io.Writer
 	only            ngsild.EntityID
 	differs, failed int
 }
 
-func (d *differ) run(ctx context.Context, cfg *Config, client *ngsild.Client, files []string, stdin io.Reader) error {
-	loaded, err := loadRules(cfg)
+func (d *differ) run(ctx context.Context, cfg *commandConfig, client *ngsild.Client, files []string, stdin io.Reader) error {
+	loaded, err := loadRules(&cfg.Config)
 	if err != nil {
 		return err
 	}
-	d.reconciler = &reconciler{cfg: *cfg, domains: newDomains(cfg.Domains), client: client, log: slog.New(slog.DiscardHandler), now: time.Now}
+	d.tenant = cfg.tenant
+	d.reconciler = &reconciler{cfg: cfg.Config, domains: newDomains(cfg.Domains), client: client, log: slog.New(slog.DiscardHandler), now: time.Now}
 	d.desk = newDesk()
 	d.tracker, d.links = newTracker(d.now), newLinks(client, loaded.followed, d.now)
 	d.use(loaded)
@@ -113,7 +116,7 @@ func (d *differ) run(ctx context.Context, cfg *Config, client *ngsild.Client, fi
 
 // look connects to the clusters and waits until they were listed.
 func (d *differ) look(ctx context.Context) (stop func(), err error) {
-	if d.clusters, err = clustersOf(ctx, &d.cfg, restConfig, d.rules(), d.log); err != nil {
+	if d.clusters, err = clustersOf(ctx, &d.cfg, d.tenant.kubernetes(restConfig), d.rules(), d.log); err != nil {
 		return nil, err
 	}
 	running, cancel := context.WithCancel(ctx)

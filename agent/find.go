@@ -130,7 +130,7 @@ func (o *operator) complete(cmd *cobra.Command, _ []string, word string) ([]cobr
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	entities, err := listComponents(cmd.Context(), &cfg, client)
+	entities, err := listComponents(cmd.Context(), &cfg.Config, client)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

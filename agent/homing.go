@@ -78,6 +78,7 @@ func outputIn(args []string) string {
 type homingInput struct {
 	template, inventory, output string
 	systems                     string
+	getenv                      func(string) string
 	params                      []string
 	options                     homing.Options
 	limit                       time.Duration
@@ -94,17 +95,18 @@ func (h *homingInput) flags(cmd *cobra.Command, inventory bool) {
 	cmd.Flags().BoolVar(&h.options.Disjoint, "disjoint", false, "answers that have no candidate in common")
 	cmd.Flags().DurationVar(&h.limit, "time-limit", 30*time.Second, "stop then with the best answer, a bound and the gap")
 	cmd.Flags().StringVar(&h.systems, "systems", "", "file that names the systems outside; entities are asked of the broker at CB_URL")
+	h.getenv = tenantFlag(cmd.Flags(), h.getenv)
 }
 
 func solveCommand(getenv func(string) string) *cobra.Command {
-	var h homingInput
+	h := homingInput{getenv: getenv}
 	cmd := &cobra.Command{
 		Use: "solve -t TEMPLATE -i INVENTORY", Short: "Find the best assignment of candidates to demands, and prove it",
 		Long: "Exit 0 when an answer was found, 3 when it was proved that there is none, 2 on errors. With -o json the\n" +
 			"result is one object on stdout in every case.",
 		Example: "  hlo-agent homing solve -t template.yaml -i inventory.json\n  hlo-agent homing solve -t template.yaml -i world.json -p customer_lat=32.9 -n 3 -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			result := h.solve(cmd.Context(), cmd.InOrStdin(), getenv)
+			result := h.solve(cmd.Context(), cmd.InOrStdin())
 			if err := h.print(cmd.OutOrStdout(), result); err != nil {
 				return err
 			}
@@ -117,12 +119,12 @@ func solveCommand(getenv func(string) string) *cobra.Command {
 }
 
 func explainHomingCommand(getenv func(string) string) *cobra.Command {
-	var h homingInput
+	h := homingInput{getenv: getenv}
 	cmd := &cobra.Command{
 		Use: "explain -t TEMPLATE -i INVENTORY", Short: "Solve, and say in words why: every term, the runner-up, what removed whom",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			h.options.RunnerUp = true
-			result := h.solve(cmd.Context(), cmd.InOrStdin(), getenv)
+			result := h.solve(cmd.Context(), cmd.InOrStdin())
 			fmt.Fprint(cmd.OutOrStdout(), homing.Explain(result))
 			return exitOf(result)
 		},
@@ -164,7 +166,7 @@ func exitOf(r homing.Result) error {
 	return exit(exitError)
 }
 
-func (h *homingInput) solve(ctx context.Context, stdin io.Reader, getenv func(string) string) homing.Result {
+func (h *homingInput) solve(ctx context.Context, stdin io.Reader) homing.Result {
 	t, errs := h.parse()
 	if h.output != "" && h.output != "table" && h.output != "json" && h.output != "yaml" {
 		errs = append(errs, &homing.PathError{Path: "output", Message: fmt.Sprintf("%q: accepted is one of table, json, yaml", h.output)})
@@ -179,7 +181,7 @@ func (h *homingInput) solve(ctx context.Context, stdin io.Reader, getenv func(st
 	}
 	inventory, wrong := homing.ParseInventory(text)
 	errs = append(errs, wrong...)
-	if h.options.Systems, err = h.outside(ctx, getenv); err != nil {
+	if h.options.Systems, err = h.outside(ctx); err != nil {
 		for _, line := range strings.Split(err.Error(), "\n") {
 			errs = append(errs, &homing.PathError{Path: "systems", Message: line})
 		}
@@ -195,17 +197,17 @@ func (h *homingInput) solve(ctx context.Context, stdin io.Reader, getenv func(st
 
 // outside are the systems that --systems names. The broker is needed only for
 // those that are entities.
-func (h *homingInput) outside(ctx context.Context, getenv func(string) string) (*systems.Set, error) {
+func (h *homingInput) outside(ctx context.Context) (*systems.Set, error) {
 	if h.systems == "" {
 		return nil, nil
 	}
 	cfg := systems.Config{}
-	if getenv("CB_URL") != "" {
-		settings, err := loadOne(ctx, notListening(getenv))
+	if h.getenv("CB_URL") != "" {
+		settings, err := loadOne(ctx, notListening(h.getenv))
 		if err != nil {
 			return nil, err
 		}
-		client, err := newClient(&settings, nil)
+		client, err := newClient(&settings.Config, nil)
 		if err != nil {
 			return nil, err
 		}

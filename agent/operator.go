@@ -44,10 +44,11 @@ func (o *operator) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.namespace, "namespace", "n", "", "namespace of the resources; NAMESPACE is the default")
 	cmd.Flags().StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file; KUBECONFIG is the default")
 	cmd.Flags().StringVar(&o.context, "context", "", "context of the kubeconfig; its current one is the default")
+	o.getenv = tenantFlag(cmd.Flags(), o.getenv)
 }
 
 // settings are those of the agent, with what flags say instead.
-func (o *operator) settings(ctx context.Context) (Config, error) {
+func (o *operator) settings(ctx context.Context) (commandConfig, error) {
 	given := map[string]string{"NAMESPACE": o.namespace, "KUBECONFIG": o.kubeconfig}
 	cfg, err := loadOne(ctx, notListening(func(name string) string {
 		if value := given[name]; value != "" {
@@ -58,25 +59,31 @@ func (o *operator) settings(ctx context.Context) (Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("wrong settings:\n%w", err)
 	}
+	switch t := cfg.tenant; {
+	case t.namespace != "" && o.namespace != "" && o.namespace != t.namespace:
+		return cfg, fmt.Errorf("--namespace %s: the resources of tenant %s are in %s, by TENANTS_FILE", o.namespace, t.name, t.namespace)
+	case t.kubeconfig != "" && o.kubeconfig != "" && o.kubeconfig != t.kubeconfig:
+		return cfg, fmt.Errorf("--kubeconfig: the cluster of tenant %s is that of its kubeconfig in TENANTS_FILE", t.name)
+	}
 	return cfg, nil
 }
 
 // reach gives settings and the broker's client. Which domain it is about is asked
 // of the broker where no setting says it.
-func (o *operator) reach(cmd *cobra.Command) (Config, *ngsild.Client, error) {
+func (o *operator) reach(cmd *cobra.Command) (commandConfig, *ngsild.Client, error) {
 	cfg, err := o.settings(cmd.Context())
 	if err != nil {
 		return cfg, nil, err
 	}
-	client, err := newClient(&cfg, nil)
+	client, err := newClient(&cfg.Config, nil)
 	if err != nil {
 		return cfg, nil, err
 	}
 	asking, cancel := context.WithTimeout(cmd.Context(), domainPatience)
 	defer cancel()
 	h := newHealth()
-	if err := askDomains(asking, &cfg, client, newLogger(&Config{LogLevel: "error"}, cmd.ErrOrStderr()), h); err != nil {
-		return cfg, nil, fmt.Errorf("DOMAIN_ID is not set, and %s: %s", brokerName(&cfg), h.details["broker"])
+	if err := askDomains(asking, &cfg.Config, client, newLogger(&Config{LogLevel: "error"}, cmd.ErrOrStderr()), h); err != nil {
+		return cfg, nil, fmt.Errorf("DOMAIN_ID is not set, and %s: %s", brokerName(&cfg.Config), h.details["broker"])
 	}
 	cfg.AgentID, err = cfg.agentID()
 	return cfg, client, err

@@ -50,7 +50,7 @@ func (o *operator) order(cmd *cobra.Command, name string, value func() any, done
 		}
 		var ids []entityID
 		for _, word := range words {
-			e, err := findInBroker(cmd.Context(), &cfg, client, word)
+			e, err := findInBroker(cmd.Context(), &cfg.Config, client, word)
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func (o *operator) order(cmd *cobra.Command, name string, value func() any, done
 		for _, id := range ids {
 			attr := map[string]any{name: map[string]any{"type": "Property", "value": value()}}
 			if err := client.Merge(cmd.Context(), id, attr); err != nil {
-				return fmt.Errorf("%s of %s: %w", name, id, ofBroker(&cfg, err))
+				return fmt.Errorf("%s of %s: %w", name, id, ofBroker(&cfg.Config, err))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", short(id), done)
 		}

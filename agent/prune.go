@@ -38,16 +38,17 @@ func pruneCommand(getenv func(string) string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&digest, "confirm", "", "delete the listed objects; the digest is the last line of the list")
+	getenv = tenantFlag(cmd.Flags(), getenv)
 	return cmd
 }
 
-func prune(ctx context.Context, cfg *Config, client *ngsild.Client, confirm string, stdout, stderr io.Writer) error {
-	log := newLogger(cfg, stderr)
-	loaded, err := loadRules(cfg)
+func prune(ctx context.Context, cfg *commandConfig, client *ngsild.Client, confirm string, stdout, stderr io.Writer) error {
+	log := newLogger(&cfg.Config, stderr)
+	loaded, err := loadRules(&cfg.Config)
 	if err != nil {
 		return err
 	}
-	all, err := clustersOf(ctx, cfg, restConfig, loaded, log)
+	all, err := clustersOf(ctx, &cfg.Config, cfg.tenant.kubernetes(restConfig), loaded, log)
 	if err != nil {
 		return err
 	}

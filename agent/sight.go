@@ -50,15 +50,15 @@ func (o *operator) look(cmd *cobra.Command) (s *sight, stop func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	loaded, err := loadRules(&cfg)
+	loaded, err := loadRules(&cfg.Config)
 	if err != nil {
 		return nil, nil, err
 	}
-	s = &sight{program: cmd.Root().DisplayName(), reconciler: &reconciler{cfg: cfg, domains: newDomains(cfg.Domains), client: client, log: slog.New(slog.DiscardHandler), now: time.Now, desk: newDesk()}}
+	s = &sight{program: cmd.Root().DisplayName(), reconciler: &reconciler{cfg: cfg.Config, domains: newDomains(cfg.Domains), client: client, log: slog.New(slog.DiscardHandler), now: time.Now, desk: newDesk()}}
 	s.tracker, s.links = newTracker(s.now), newLinks(client, loaded.followed, s.now)
 	s.use(loaded)
-	s.dial = o.dial(cfg.Kubeconfig)
-	if s.clusters, err = clustersOf(cmd.Context(), &cfg, s.dial, loaded, s.log); err != nil {
+	s.dial = cfg.tenant.kubernetes(o.dial(cfg.Kubeconfig))
+	if s.clusters, err = clustersOf(cmd.Context(), &cfg.Config, s.dial, loaded, s.log); err != nil {
 		return nil, nil, err
 	}
 	running, cancel := context.WithCancel(cmd.Context())

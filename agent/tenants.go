@@ -222,34 +222,54 @@ func secretFor(tenant, secret string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// oneTenant is getenv for a command that is for one tenant of TENANTS_FILE, the one
-// that NGSILD_TENANT names.
-func oneTenant(getenv func(string) string) (func(string) string, error) {
+// commandConfig is a Config for a command, and for which tenant it is.
+type commandConfig struct {
+	Config
+	tenant tenant // as whose account clusters are reached; the zero one: there are none
+}
+
+// tenantFlag adds the flag --tenant, and getenv with what it says.
+func tenantFlag(flags interface {
+	String(name, value, usage string) *string
+}, getenv func(string) string) func(string) string {
+	name := flags.String("tenant", "", "tenant of TENANTS_FILE or, without it, of the broker; NGSILD_TENANT is the default")
+	return func(setting string) string {
+		if setting == "NGSILD_TENANT" && *name != "" {
+			return *name
+		}
+		return getenv(setting)
+	}
+}
+
+// oneTenant is the tenant of TENANTS_FILE that a command is for, which NGSILD_TENANT
+// names, and getenv for it. Without that file it is none.
+func oneTenant(getenv func(string) string) (tenant, func(string) string, error) {
 	file, name := strings.TrimSpace(getenv("TENANTS_FILE")), strings.TrimSpace(getenv("NGSILD_TENANT"))
 	if file == "" {
-		return getenv, nil
+		return tenant{}, getenv, nil
 	}
 	all, err := readTenants(file)
 	if err != nil {
-		return nil, err
+		return tenant{}, nil, err
 	}
 	var names []string
 	for _, t := range all {
 		if t.is(name) {
-			return t.env(getenv), nil
+			return t, t.env(getenv), nil
 		}
 		names = append(names, t.name)
 	}
-	return nil, fmt.Errorf("NGSILD_TENANT: must be one of the tenants in TENANTS_FILE (%s), to say which is meant", strings.Join(names, ", "))
+	return tenant{}, nil, fmt.Errorf("NGSILD_TENANT: it, or --tenant, must name one of the tenants in TENANTS_FILE (%s), to say which is meant", strings.Join(names, ", "))
 }
 
 // loadOne is LoadConfig for a command that is for one tenant.
-func loadOne(ctx context.Context, getenv func(string) string) (Config, error) {
-	getenv, err := oneTenant(getenv)
+func loadOne(ctx context.Context, getenv func(string) string) (commandConfig, error) {
+	one, getenv, err := oneTenant(getenv)
 	if err != nil {
-		return Config{}, err
+		return commandConfig{}, err
 	}
-	return LoadConfig(ctx, getenv)
+	cfg, err := LoadConfig(ctx, getenv)
+	return commandConfig{cfg, one}, err
 }
 
 // tenantConfigs fills a Config for each tenant.

@@ -1,13 +1,18 @@
 package agent
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -77,14 +82,14 @@ func TestTenantSettings(t *testing.T) {
 	if a, b := secretFor("mill", "s3cret"), secretFor("port", "s3cret"); a == b || strings.Contains(a+b, "s3cret") || len(a) != 64 {
 		t.Errorf("the webhook secrets of two tenants are %s and %s", a, b)
 	}
-	one, err := oneTenant(func(name string) string { return map[string]string{"NGSILD_TENANT": "port"}[name] + env[name] })
+	_, one, err := oneTenant(func(name string) string { return map[string]string{"NGSILD_TENANT": "port"}[name] + env[name] })
 	if err != nil || one("NAMESPACE") != "port-ns" || one("TENANTS_FILE") != "" {
 		t.Errorf("a command for one tenant: %v", err)
 	}
-	if one, err = oneTenant(func(name string) string { return map[string]string{"NGSILD_TENANT": "PORT"}[name] + env[name] }); err != nil || one("NGSILD_TENANT") != "port" {
+	if _, one, err = oneTenant(func(name string) string { return map[string]string{"NGSILD_TENANT": "PORT"}[name] + env[name] }); err != nil || one("NGSILD_TENANT") != "port" {
 		t.Errorf("a command for a tenant in capitals: %v", err)
 	}
-	if _, err := oneTenant(getenv); err == nil || err.Error() != "NGSILD_TENANT: must be one of the tenants in TENANTS_FILE (mill, port), to say which is meant" {
+	if _, _, err := oneTenant(getenv); err == nil || err.Error() != "NGSILD_TENANT: it, or --tenant, must name one of the tenants in TENANTS_FILE (mill, port), to say which is meant" {
 		t.Errorf("a command for no tenant: %v", err)
 	}
 }
@@ -172,6 +177,104 @@ func TestTenantHeader(t *testing.T) {
 		public.ServeHTTP(w, req)
 		if w.Code != c.want {
 			t.Errorf("NGSILD-Tenant %q: %d, want %d", c.named, w.Code, c.want)
+		}
+	}
+}
+
+// TestCommandsOfATenant: whatever a command asks, it asks as the tenant's account of the
+// API server, and as the tenant of the broker; without a name it asks nothing.
+func TestCommandsOfATenant(t *testing.T) {
+	t.Parallel()
+	const component = "urn:ngsi-ld:Service:s:Component:c"
+	for _, command := range []string{
+		"status", "describe c", "why c", "reconcile c", "pause c", "resume c", "diff", "prune", "subscription list", "subscription delete", "homing solve -t TEMPLATE -i INVENTORY --systems SYSTEMS",
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var mu sync.Mutex
+			var asked, asOthers []string
+			note := func(who, want string, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, who)
+				if want != "system:serviceaccount:mill-ns:hlo-agent-tenant" && want != "mill" || strings.Contains(r.URL.Path, "port-ns") {
+					asOthers = append(asOthers, r.Method+" "+r.URL.Path+" as "+want)
+				}
+			}
+			broker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				note("broker", r.Header.Get("NGSILD-Tenant"), r)
+				w.Header().Set("NGSILD-Results-Count", "0")
+				w.Header().Set("Content-Type", "application/json")
+				switch {
+				case r.Method != http.MethodGet:
+					w.WriteHeader(http.StatusNoContent)
+				case strings.Contains(r.URL.Path, "/subscriptions/"):
+					w.WriteHeader(http.StatusNotFound)
+					_, _ = io.WriteString(w, `{"type":"https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound","title":"subscription not found"}`)
+				case strings.Contains(r.URL.RawQuery, "ServiceComponent"):
+					w.Header().Set("NGSILD-Results-Count", "1")
+					_, _ = io.WriteString(w, `[{"id":"`+component+`","type":"ServiceComponent"}]`)
+				default:
+					_, _ = io.WriteString(w, `[]`)
+				}
+			}))
+			defer broker.Close()
+			kube := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				note("cluster", r.Header.Get("Impersonate-User"), r)
+				w.WriteHeader(http.StatusForbidden)
+				mu.Lock()
+				defer mu.Unlock()
+				if command == "prune" || slices.Contains(asked, "broker") {
+					cancel() // nothing more is learned by waiting; prune looks at the cluster first
+				}
+			}))
+			defer kube.Close()
+			dir := t.TempDir()
+			write := func(name, text string) string {
+				file := filepath.Join(dir, name)
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return file
+			}
+			env := map[string]string{"CB_URL": broker.URL, "TENANTS_FILE": tenantsFile(t, twoTenants),
+				"KUBECONFIG": write("kubeconfig", `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c}}], clusters: [{name: c, cluster: {server: "`+kube.URL+`"}}]}`)}
+			words := strings.Fields(strings.NewReplacer(
+				"TEMPLATE", write("template.yaml", "homing_template_version: '2017-10-10'\ndemands: {d: [{inventory_provider: aai, inventory_type: cloud}]}"), "INVENTORY", write("inventory.json", "[]"),
+				"SYSTEMS", write("systems.yaml", "systems: [{name: a, kind: license, entities: {type: License, amounts: {a: b}}}]")).Replace(command))
+			run := func(args ...string) (said string) {
+				var out strings.Builder
+				code := Main(ctx, "hlo-agent", args, func(name string) string { return env[name] }, strings.NewReader(""), &out, &out)
+				return fmt.Sprint(out.String(), " exit ", code)
+			}
+			for _, more := range [][]string{nil, {"--tenant", "ports"}} {
+				if said := run(append(slices.Clone(words), more...)...); !strings.Contains(said, "must name one of the tenants in TENANTS_FILE (mill, port)") || len(asked) > 0 {
+					t.Errorf("%v: asked %v, and said %s", more, asked, said)
+				}
+			}
+			said := run(append(words, "--tenant", "mill")...)
+			mu.Lock()
+			defer mu.Unlock()
+			needsCluster := slices.Contains([]string{"status", "describe", "why", "diff", "prune"}, words[0])
+			if needsCluster != slices.Contains(asked, "cluster") || words[0] != "homing" && words[0] != "prune" && !slices.Contains(asked, "broker") {
+				t.Errorf("it asked %v, and said %s", asked, said)
+			}
+			if len(asOthers) > 0 {
+				t.Errorf("it asked %v", asOthers)
+			}
+		})
+	}
+	// The namespace and the cluster are the tenant's.
+	env := map[string]string{"CB_URL": "http://127.0.0.1:1", "TENANTS_FILE": tenantsFile(t, twoTenants)}
+	for args, want := range map[string]string{
+		"status --tenant mill -n port-ns":     "--namespace port-ns: the resources of tenant mill are in mill-ns, by TENANTS_FILE",
+		"status --tenant port --kubeconfig x": "--kubeconfig: the cluster of tenant port is that of its kubeconfig in TENANTS_FILE",
+	} {
+		var out strings.Builder
+		if code := Main(t.Context(), "hlo-agent", strings.Fields(args), func(name string) string { return env[name] }, strings.NewReader(""), &out, &out); code != 1 || !strings.Contains(out.String(), want) {
+			t.Errorf("%s: exit %d, %s", args, code, out.String())
 		}
 	}
 }
