@@ -133,10 +133,11 @@ func (d *differ) look(ctx context.Context) (stop func(), err error) {
 
 // read reads the entities, and what the components link to into the cache. Of files, what is not in them is missing.
 func (d *differ) read(ctx context.Context, files []string, stdin io.Reader) (map[ngsild.EntityID]ngsild.Entity, error) {
-	entities := map[ngsild.EntityID]ngsild.Entity{}
+	entities, asked, seen := map[ngsild.EntityID]ngsild.Entity{}, d.now(), map[ngsild.EntityID]bool{}
+	defer func() { d.links.drop(seen, asked) }()
 	take := func(found []ngsild.Entity) error {
 		for _, e := range found {
-			entities[e.ID] = e
+			entities[e.ID], seen[e.ID] = e, true
 			if e.Type != typeComponent {
 				d.links.put(e, time.Time{})
 			}

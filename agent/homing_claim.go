@@ -18,7 +18,7 @@ import (
 // contested says whether somebody else may be choosing from the same elements: a plan, or the agent of another
 // domain.
 func (s *service) contested() bool {
-	return !s.cfg.DryRun && (s.plans != nil || !s.domains.all && len(s.links.ofType(typeDomain)) > 1)
+	return !s.cfg.DryRun && (s.plans != nil || !s.domains.all && s.links.onlyDomain() == "")
 }
 
 // claim writes what was chosen as a claim, and returns when nobody else claims the same room; claims.ErrTaken if somebody

@@ -35,6 +35,7 @@ type links struct {
 	follow     *followed
 	narrow     bool // notifications may still lack attributes that are followed now
 	entities   map[ngsild.EntityID]*linked
+	domains    []ngsild.EntityID // that the newest whole list held which held any
 	dependents map[ngsild.EntityID]map[ngsild.EntityID]struct{}
 	needs      map[ngsild.EntityID][]ngsild.EntityID // the same, from the component's side
 }
@@ -141,13 +142,22 @@ func (l *links) put(e ngsild.Entity, at time.Time) []ngsild.EntityID {
 }
 
 // drop marks every linked entity that a complete list lacked as unknown, so
-// that it is read when it is needed.
+// that it is read when it is needed. A list without any Domain is no broker of
+// ours, and Domains are asked for by nobody: which there are stays as it was known.
 func (l *links) drop(seen map[ngsild.EntityID]bool, asked time.Time) []ngsild.EntityID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var again []ngsild.EntityID
+	var domains, again []ngsild.EntityID
+	for id := range seen {
+		if k := l.entities[id]; k != nil && k.entity.Type == typeDomain {
+			domains = append(domains, id)
+		}
+	}
+	if len(domains) > 0 {
+		l.domains = domains
+	}
 	for id, k := range l.entities {
-		if !seen[id] && k.checked.Before(asked) {
+		if !seen[id] && k.checked.Before(asked) && (k.entity.Type != typeDomain || len(domains) > 0) {
 			delete(l.entities, id)
 			again = append(again, l.dependentsOf(id)...)
 		}
@@ -292,6 +302,19 @@ func (l *links) ofType(typ string) []*ngsild.Entity {
 	}
 	slices.SortFunc(out, func(a, b *ngsild.Entity) int { return compareID(a.ID, b.ID) })
 	return out
+}
+
+// onlyDomain is the one Domain that there is, empty if there may be others. One
+// alone in the cache says nothing: it may have been asked for by id while no list
+// was to be had, or another one is to be read anew.
+func (l *links) onlyDomain() ngsild.EntityID {
+	known := l.ofType(typeDomain)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(known) != 1 || len(l.domains) != 1 || l.domains[0] != known[0].ID {
+		return ""
+	}
+	return known[0].ID
 }
 
 // get returns a linked entity for a component that needs it, reading it when

@@ -74,11 +74,10 @@ func (r *reconciler) handler(service *ngsild.Entity) ngsild.EntityID {
 			return handler
 		}
 	}
-	known := r.links.ofType(typeDomain)
-	if len(known) == 1 {
-		return known[0].ID
+	if only := r.links.onlyDomain(); only != "" {
+		return only
 	}
-	for _, d := range known {
+	for _, d := range r.links.ofType(typeDomain) {
 		if entry, _ := d.Bool("isEntrypoint"); entry {
 			return d.ID
 		}

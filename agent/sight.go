@@ -85,12 +85,18 @@ func asErrors(texts []string) []error {
 
 // readBroker reads the components, and what they link to into the cache.
 func (s *sight) readBroker(ctx context.Context) {
-	if _, err := s.client.List(ctx, ngsild.Query{Types: s.links.types(), Local: true}, func(page []ngsild.Entity) error {
+	asked, seen := s.now(), map[ngsild.EntityID]bool{}
+	_, err := s.client.List(ctx, ngsild.Query{Types: s.links.types(), Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
+			seen[e.ID] = true
 			s.links.put(e, time.Time{})
 		}
 		return nil
-	}); err != nil && !errors.Is(err, ngsild.ErrShortList) {
+	})
+	switch {
+	case err == nil:
+		s.links.drop(seen, asked)
+	case !errors.Is(err, ngsild.ErrShortList):
 		s.noBroker = ofBroker(&s.cfg, err)
 		return
 	}

@@ -66,6 +66,9 @@ func (s *service) notified(n ngsild.Notification) {
 			}
 		case s.links.follows(e.Type):
 			s.enqueue(s.links.put(e, at))
+			if e.Type == typeDomain {
+				s.wantResync() // who handles a service may be another one now, and only a list says which there are
+			}
 		}
 	}
 	if len(n.Errors) > 0 {
