@@ -125,6 +125,16 @@ func (h *homer) ails(id ngsild.EntityID, element *ngsild.Entity) cause {
 	return settled
 }
 
+// ailsNow says what is wrong with an element that was just read; nil: it is gone.
+func (h *homer) ailsNow(id ngsild.EntityID, element *ngsild.Entity) cause {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e := h.inventory.seen[id]; e != nil && element != nil && element.Observed.After(e.observed) {
+		e.observed = element.Observed
+	}
+	return h.ails(id, element)
+}
+
 // attrElementStatus says whether an element may be used.
 const attrElementStatus = "infrastructureElementStatus"
 

@@ -144,23 +144,39 @@ func (r *reconciler) home(ctx context.Context, p *pass) error {
 }
 
 // stillFits looks at the chosen element again before the choice is written, and
-// for one that is gone: absence is a hint until the broker has proved it.
+// at the one that is to be left.
 func (r *reconciler) stillFits(ctx context.Context, p *pass, d *decision) (bool, error) {
-	if d.asked.cause == causeGone {
-		there, err := proveAbsent(ctx, r.client, d.asked.from, r.proofSubscription())
-		if err != nil {
-			return false, fmt.Errorf("look for the element before: %w", err)
-		}
-		if there != nil {
-			r.enqueue(r.links.put(*there, time.Time{}))
-			return false, errSuperseded
-		}
+	if err := r.stillAils(ctx, d); err != nil {
+		return false, err
 	}
 	element, err := r.links.get(ctx, p.id, d.element)
 	if err != nil {
 		return false, fmt.Errorf("read the chosen element: %w", err)
 	}
 	return element != nil && ready(element), nil
+}
+
+// stillAils reads an element that is to be left, unless that was ordered: absence is
+// a hint until the broker has proved it, silence may have been broken since the last
+// reading, and word of a change may have been lost. It is errSuperseded if there is
+// no such reason any more.
+func (r *reconciler) stillAils(ctx context.Context, d *decision) error {
+	if d.asked.cause == causeStarting || d.asked.cause == causeOverload {
+		return nil
+	}
+	there, err := proveAbsent(ctx, r.client, d.asked.from, r.proofSubscription())
+	if err != nil {
+		return fmt.Errorf("look at the element before: %w", err)
+	}
+	if r.homer.ailsNow(d.asked.from, there) == d.asked.cause {
+		return nil
+	}
+	if there == nil {
+		r.enqueue(r.links.doubt(d.asked.from))
+	} else {
+		r.enqueue(r.links.put(*there, time.Time{}))
+	}
+	return errSuperseded
 }
 
 // writeDecision writes the element and the reasons in one PATCH, and has the

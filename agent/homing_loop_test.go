@@ -164,10 +164,6 @@ func TestHomerHush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := newTrial(t)
 		defer tr.done()
-		speaks := func(id string) {
-			tr.world.set(id, map[string]any{"type": typeElement, "availableRam": map[string]any{"type": "Property", "value": 1,
-				"observedAt": time.Now().UTC().Format(time.RFC3339)}})
-		}
 		said := func(id ngsild.EntityID) cause {
 			tr.mu.Lock()
 			defer tr.mu.Unlock()
@@ -176,7 +172,7 @@ func TestHomerHush(t *testing.T) {
 		for minute := range 12 {
 			for i, until := range []int{99, 99, 99, 4, 8} { // minutes
 				if minute < until {
-					speaks(fmt.Sprint("e", i))
+					tr.world.speaks(fmt.Sprint("e", i))
 				}
 			}
 			after(time.Minute)

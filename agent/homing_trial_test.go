@@ -21,7 +21,7 @@ import (
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
-// world is a broker in memory that answers lists.
+// world is a broker in memory that answers reads, and has every subscription.
 type world struct {
 	mu       sync.Mutex
 	entities map[string]map[string]any
@@ -49,6 +49,12 @@ func (w *world) set(id string, attrs map[string]any) {
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, id, one := strings.Cut(r.URL.Path, "/entities/"); one {
+		return w.entity(r, id)
+	}
+	if _, id, one := strings.Cut(r.URL.Path, "/subscriptions/"); one {
+		return reply(r, http.StatusOK, map[string]any{"id": id, "type": "Subscription"})
+	}
 	query := r.URL.Query()
 	found := []map[string]any{}
 	for id, e := range w.entities {
@@ -69,8 +75,27 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(text)), Request: r}, err
 }
 
+// entity answers a read by id. It needs the lock.
+func (w *world) entity(r *http.Request, id string) (*http.Response, error) {
+	if e, there := w.entities[id]; there {
+		return reply(r, http.StatusOK, e)
+	}
+	return reply(r, http.StatusNotFound, map[string]any{"type": "https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound", "title": "Entity Not Found"})
+}
+
+func reply(r *http.Request, status int, body any) (*http.Response, error) {
+	text, err := json.Marshal(body)
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(text)), Request: r}, err
+}
+
 func (w *world) element(id string, ram float64) {
 	w.set(id, map[string]any{"type": typeElement, "availableRam": ram, "ramCapacity": 100_000, "cpuCores": 4, "currentCpuUsage": 10})
+}
+
+// speaks has an element say how it is now.
+func (w *world) speaks(id string) {
+	w.set(id, map[string]any{"type": typeElement, "availableRam": map[string]any{"type": "Property", "value": 1,
+		"observedAt": time.Now().UTC().Format(time.RFC3339)}})
 }
 
 func (w *world) wants(id string, ram float64) {
