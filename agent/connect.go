@@ -23,8 +23,9 @@ import (
 )
 
 // brokerTransport carries requests to the broker: TLS with the configured roots
-// and certificate, unless base is given, and a token that is renewed in time.
-// Redirects keep no token since the client follows none.
+// and certificate, unless base is given, and a token that is renewed in time. The
+// fence comes after the token, since fetching that may take long. Redirects keep no
+// token since the client follows none.
 func (o Outside) brokerTransport(cfg *Config) (http.RoundTripper, []*reload, error) {
 	base, renewed := o.Broker, []*reload(nil)
 	if base == nil {
@@ -34,7 +35,8 @@ func (o Outside) brokerTransport(cfg *Config) (http.RoundTripper, []*reload, err
 		}
 		base, renewed = made, again
 	}
-	bearer := &bearerTransport{base: base, now: o.Now}
+	way := o.lead.fence(base)
+	bearer := &bearerTransport{base: way, now: o.Now}
 	switch {
 	case cfg.BrokerToken != "":
 		bearer.fetch = fixedToken(cfg.BrokerToken)
@@ -43,7 +45,7 @@ func (o Outside) brokerTransport(cfg *Config) (http.RoundTripper, []*reload, err
 	case cfg.OAuthTokenURL != "":
 		bearer.fetch = clientCredentials(base, cfg.OAuthTokenURL, cfg.OAuthClientID, cfg.OAuthSecret)
 	default:
-		return base, renewed, nil
+		return way, renewed, nil
 	}
 	return bearer, renewed, nil
 }
@@ -74,7 +76,7 @@ func (o Outside) client(cfg *Config, observe func(string, int, time.Duration)) (
 		return nil, nil, err
 	}
 	return ngsild.NewClient(ngsild.ClientConfig{
-		BaseURL: base, Tenant: cfg.Tenant, Headers: cfg.BrokerHeaders, Transport: o.lead.fence(transport), Observe: observe,
+		BaseURL: base, Tenant: cfg.Tenant, Headers: cfg.BrokerHeaders, Transport: transport, Observe: observe,
 	}), renewed, nil
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // ErrLeadLost ends a copy that acted and may act no longer: somebody else may have
@@ -137,8 +140,9 @@ func (l *lead) settled(ctx context.Context) {
 	}
 }
 
-// errNotLeading: somebody else may act, so nothing was sent.
-var errNotLeading = errors.New("not sent: this copy does not lead")
+// errNotLeading: somebody else may act, so nothing was sent. It says nothing of whom it
+// was for: what there was to do is tried again, by this copy or by the one that leads.
+var errNotLeading = fmt.Errorf("not sent, %w: this copy does not lead", ngsild.ErrRetry)
 
 // begin lets a write pass the fence, or not.
 func (l *lead) begin() error {

@@ -250,6 +250,9 @@ func (n *neighbours) call(ctx context.Context, component, domain ngsild.EntityID
 		n.count("absent")
 		return n.finish(component, domain, task, errAbsentThere)
 	}
+	if errors.Is(err, errNotLeading) {
+		return err // and nothing was learned of the domain
+	}
 	return n.finish(component, domain, task, err)
 }
 

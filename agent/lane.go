@@ -90,6 +90,9 @@ func (l *lane) open() time.Duration {
 func (l *lane) count(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if errors.Is(err, errNotLeading) {
+		return // it was not asked
+	}
 	if !errors.Is(err, errUnreachable) {
 		l.failures, l.closed = 0, time.Time{}
 		return

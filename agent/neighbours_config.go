@@ -32,7 +32,8 @@ func (c *Config) validateNeighbours(bad func(name, format string, args ...any)) 
 }
 
 // peerTransport carries requests to other domains: TLS with the configured roots
-// and certificate, and a token by client credentials or from the shim.
+// and certificate, and a token by client credentials or from the shim, and after it
+// the fence.
 func (o Outside) peerTransport(cfg *Config) (http.RoundTripper, []*reload, error) {
 	base, renewed := o.Peers, []*reload(nil)
 	if base == nil {
@@ -42,7 +43,8 @@ func (o Outside) peerTransport(cfg *Config) (http.RoundTripper, []*reload, error
 		}
 		base, renewed = made, again
 	}
-	bearer := &bearerTransport{base: base, now: o.Now}
+	way := o.lead.fence(base)
+	bearer := &bearerTransport{base: way, now: o.Now}
 	switch {
 	case cfg.PeerTokenURL != "":
 		bearer.fetch = clientCredentials(base, cfg.PeerTokenURL, cfg.PeerClientID, cfg.PeerSecret)
@@ -50,9 +52,9 @@ func (o Outside) peerTransport(cfg *Config) (http.RoundTripper, []*reload, error
 		shim := &shimTokens{&http.Client{Transport: base, Timeout: peerTimeout}, strings.TrimRight(cfg.ShimURL, "/") + "/token/hlo", o.Now}
 		bearer.fetch = shim.token
 	default:
-		return base, renewed, nil
+		return way, renewed, nil
 	}
-	return &guarded{with: bearer, without: base}, renewed, nil
+	return &guarded{with: bearer, without: way}, renewed, nil
 }
 
 // guarded sends the token only where nobody can read it on the way: the address

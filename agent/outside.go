@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -91,13 +92,16 @@ func (o Outside) open(setting, address string) (Face, error) {
 	return f, nil
 }
 
-// systems loads the systems outside that homing asks; nil is none.
-func (o Outside) systems(cfg *Config, client *ngsild.Client, m *metrics) (*systems.Set, error) {
+// systems loads the systems outside that homing asks; nil is none. life ends what is
+// being reserved there.
+func (o Outside) systems(life context.Context, cfg *Config, client *ngsild.Client, m *metrics) (*systems.Set, error) {
 	if cfg.HomingSystems == "" {
 		return nil, nil
 	}
-	set, err := systems.Load(cfg.HomingSystems, systems.Config{Broker: client, Transport: o.Systems, Observe: func(system string, err error) {
-		m.systemRequests.WithLabelValues(system, outcome(err)).Inc()
+	set, err := systems.Load(cfg.HomingSystems, systems.Config{Broker: client, Transport: o.Systems, Fence: o.lead.fence, Life: life, Observe: func(system string, err error) {
+		if !errors.Is(err, errNotLeading) { // it was not asked
+			m.systemRequests.WithLabelValues(system, outcome(err)).Inc()
+		}
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("HOMING_SYSTEMS: %w", err)

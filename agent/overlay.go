@@ -151,6 +151,9 @@ func (o *overlays) tend(ctx context.Context, service ngsild.EntityID) error {
 	default:
 		err = o.arrange(ctx, service, &m)
 	}
+	if errors.Is(err, errNotLeading) {
+		return err // and nothing was learned of the shim or the broker
+	}
 	o.mu.Lock()
 	if err == nil && stale {
 		delete(o.stale, service)

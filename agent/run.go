@@ -83,7 +83,10 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	outside, err := o.systems(&cfg, client, m)
+	// Everything but the signal's context: a stop is a sequence, not a cut.
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	outside, err := o.systems(inner, &cfg, client, m)
 	if err != nil {
 		return err
 	}
@@ -123,9 +126,6 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	s.guard = newGuard(&cfg, s.prunable, s.now, log)
 
-	// Everything but the signal's context: a stop is a sequence, not a cut.
-	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	var group errgroup.Group
 	group.Go(func() error { return ops.Serve(inner, opsHandler(reg, h, &cfg)) })
 	group.Go(func() error { return s.keepLoaded(inner, slices.Concat(renewed, facesRenewed, peersRenewed)...) })

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -110,12 +111,42 @@ func TestReservations(t *testing.T) {
 	if want := []told{{"release", id + "/hold_a", "c2"}, {"reserve", id + "/hold_a", "c1"}}; fmt.Sprint(heard) != fmt.Sprint(want) {
 		t.Errorf("the controller heard %v, want %v", heard, want)
 	}
+	// What an agent may not send for now says nothing of the controller: it is sent later.
+	var open atomic.Bool
+	fenced, err := systems.New([]byte("systems: [{name: SDN-C, kind: service, reserveUrl: "+controller.URL+"}]"), systems.Config{
+		Fence: func(way http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				if !open.Load() {
+					return nil, fmt.Errorf("%w: not now", ngsild.ErrRetry)
+				}
+				return way.RoundTrip(r)
+			})
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fence := newShop(t, func(c *Config) {
+		c.Systems, c.Log = fenced, slog.New(slog.NewTextHandler(writer(func() { open.Store(true) }), nil)) // it says that it will try again
+	})
+	fence.run()
+	if v := fence.wait(fence.create(order)); v.Status != Done || places(v) != "c1+c1" {
+		t.Errorf("behind a fence: got %+v", v)
+	}
 	none := newShop(t, nil)
 	none.run()
 	if v := none.wait(none.create(order)); v.Status != Failed || !strings.Contains(v.Message, "not configured") {
 		t.Errorf("without a controller: got %s %s", v.Status, v.Message)
 	}
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type writer func()
+
+func (f writer) Write(text []byte) (int, error) { f(); return len(text), nil }
 
 // TestBounds: how many plans are kept, how long, and that a deleted one is not
 // worked on any more.

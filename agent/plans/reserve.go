@@ -7,6 +7,7 @@ import (
 
 	"github.com/hlo-agent/hlo-agent/agent/claims"
 	"github.com/hlo-agent/hlo-agent/homing"
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // reserveFor reserves what the template asks for, on the first recommendation for
@@ -29,6 +30,9 @@ func (b *Book) reserveFor(ctx context.Context, p *plan, o *order, t *homing.Temp
 	chosen, err := homing.Reserve(ctx, t, r.Recommendations, with)
 	if ctx.Err() != nil { // the next start, if the plan is still there, begins with releasing
 		return errors.Join(err, ctx.Err())
+	}
+	if errors.Is(err, ngsild.ErrRetry) { // it was not sent
+		return err
 	}
 	if err != nil {
 		return b.fail(ctx, p, outcome{Notes: r.Notes}, "nothing could be reserved: "+err.Error())
@@ -73,7 +77,7 @@ func (b *Book) releaseAll(ctx context.Context, t *homing.Template, p *plan) {
 	with := b.Systems.Reserver(p.ID)
 	for _, r := range t.Reservations() {
 		for candidate := range out.Reserved[r.Name] {
-			if err := with.Release(ctx, r, candidate); err != nil {
+			if err := with.Release(ctx, r, candidate); err != nil && !errors.Is(err, ngsild.ErrRetry) {
 				b.Log.Warn("a reservation could not be released", "plan", p.ID, "reservation", r.Name, "candidate", candidate, "err", err)
 			}
 		}

@@ -42,9 +42,9 @@ func (s *system) client(transport http.RoundTripper) (*http.Client, error) {
 	return client, nil
 }
 
-// post sends body to address and decodes the answer into answer, unless that is
+// post sends body to address by client and decodes the answer into answer, unless that is
 // nil. Errors name neither the address nor the credentials.
-func (e *endpoint) post(ctx context.Context, address string, body, answer any) (err error) {
+func (e *endpoint) post(ctx context.Context, client *http.Client, address string, body, answer any) (err error) {
 	defer func() { e.observe(e.Name, err) }()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -60,7 +60,7 @@ func (e *endpoint) post(ctx context.Context, address string, body, answer any) (
 	if err := e.authorize(r); err != nil {
 		return err
 	}
-	response, err := e.http.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
 		return plain(ctx, err)
 	}

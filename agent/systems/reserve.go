@@ -35,11 +35,12 @@ func (r *Reserver) tell(ctx context.Context, action string, what homing.Reservat
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
+	defer context.AfterFunc(r.systems.life, cancel)()
 	request := what.Request
 	if request == nil {
 		request = map[string]any{}
 	}
-	return e.post(ctx, e.Reserve, map[string]any{
+	return e.post(ctx, e.booking, e.Reserve, map[string]any{
 		"action": action, "id": r.plan + "/" + what.Name, "type": what.Type, "model": what.Model,
 		"controller": what.Controller, "demand": what.Demand, "candidate": candidate, "request": request,
 	}, nil)

@@ -27,6 +27,11 @@ type Config struct {
 	// Transport carries requests instead of a new http.Transport, if it is given;
 	// it then decides about certificates too.
 	Transport http.RoundTripper
+	// Fence, if set, is put before the way of reservations and releases, which are all
+	// that changes something at a system.
+	Fence func(way http.RoundTripper) http.RoundTripper
+	// Life, if set, ends reservations and releases that are under way when it ends.
+	Life context.Context
 	// Observe, if set, hears of every request to a system: its name in the file
 	// and the error, nil for a good answer. It is called from many goroutines.
 	Observe func(system string, err error)
@@ -35,13 +40,15 @@ type Config struct {
 // Set is the configured systems: homing.Systems and, for each plan, a
 // homing.Reserver. A nil *Set is none. Safe for concurrent use.
 type Set struct {
-	all []*endpoint
+	all  []*endpoint
+	life context.Context
 }
 
 // endpoint is one system and how it is reached.
 type endpoint struct {
 	system
 	http    *http.Client
+	booking *http.Client // for what changes something there
 	broker  Broker
 	observe func(string, error)
 }
@@ -62,18 +69,27 @@ func New(data []byte, cfg Config) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{}
+	s := &Set{life: cfg.Life}
+	if s.life == nil {
+		s.life = context.Background()
+	}
 	var errs []error
 	for i, one := range list {
 		client, err := one.client(cfg.Transport)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("systems[%d].caFile: %w", i, err))
+			continue
+		}
+		booking := client
+		if cfg.Fence != nil {
+			fenced := *client
+			fenced.Transport, booking = cfg.Fence(client.Transport), &fenced
 		}
 		observe := cfg.Observe
 		if observe == nil {
 			observe = func(string, error) {}
 		}
-		s.all = append(s.all, &endpoint{one, client, cfg.Broker, observe})
+		s.all = append(s.all, &endpoint{one, client, booking, cfg.Broker, observe})
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -171,7 +171,7 @@ func (e *endpoint) roomFor(ctx context.Context, body map[string]any, vims []stri
 	var answer struct {
 		VIMs []json.RawMessage
 	}
-	if err := e.post(ctx, e.URL, body, &answer); err != nil {
+	if err := e.post(ctx, e.http, e.URL, body, &answer); err != nil {
 		return nil, err
 	}
 	fits := map[string]bool{}
