@@ -42,15 +42,22 @@ func (s *service) newPlans() (*plans.Book, error) {
 	}), nil
 }
 
-// servePlans adds the plan API to the public face.
+// servePlans adds the plan API to the public face. Where there is none, a tenant's
+// answers as one that the caller may not use.
 func (s *service) servePlans(router *mux.Router) {
-	if s.plans == nil {
+	var api http.Handler
+	switch {
+	case s.plans != nil:
+		api = s.planGate(s.plans.Handler())
+	case s.room != nil:
+		api = http.HandlerFunc(refuseStranger)
+	default:
 		return
 	}
 	router.Handle("/v1/plans/healthcheck", plans.Open())
 	router.Handle("/v1/openapi.json", plans.Open())
 	router.Handle("/", plans.Open())
-	router.PathPrefix("/v1/").Handler(s.planGate(s.plans.Handler()))
+	router.PathPrefix("/v1/").Handler(api)
 }
 
 // planGate lets in who has the token, and whom the gate for other domains lets in.

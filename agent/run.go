@@ -201,11 +201,7 @@ func (s *service) newCluster(name string, to *rest.Config) (*llo.Cluster, error)
 func (s *service) start(ctx, inner context.Context, group *errgroup.Group, public Face, table *tableReader, lost func()) {
 	s.keeper = ngsild.NewKeeper(s.keeperConfig())
 	s.receiver = ngsild.NewReceiver(s.receiverConfig())
-	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	router.Handle("/notify", s.receiver)
-	s.serveAllocations(router, s.gate)
-	s.servePlans(router)
-	group.Go(func() error { return public.Serve(inner, s.front(inner, router)) })
+	group.Go(func() error { return public.Serve(inner, s.front(inner, s.routes())) })
 	group.Go(func() error { return s.receiver.Run(inner) })
 	group.Go(func() error { return s.clusters.Run(inner) })
 	group.Go(func() error { return s.links.run(inner) })
@@ -254,6 +250,15 @@ func (s *service) start(ctx, inner context.Context, group *errgroup.Group, publi
 		}
 		return all.Wait()
 	})
+}
+
+// routes are what there is on the public face.
+func (s *service) routes() *mux.Router {
+	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
+	router.Handle("/notify", s.receiver)
+	s.serveAllocations(router, s.gate)
+	s.servePlans(router)
+	return router
 }
 
 // stop ends the agent in an order that loses nothing: subscriptions that are

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // RunTenants is the agent for several tenants of a broker: a loop for each, with the
@@ -48,10 +51,7 @@ func (o Outside) RunTenants(ctx context.Context, cfg Config, getenv func(string)
 	defer cancel()
 	loops, stopAll := context.WithCancel(ctx)
 	defer stopAll()
-	floor := &floor{rooms: map[string]*room{}}
-	for _, t := range all { // all of them before anybody comes
-		floor.rooms[t.name] = &room{tenant: t}
-	}
+	floor := newFloor(all, m, log) // all rooms before anybody comes
 	var listeners, tenants errgroup.Group
 	process := &service{reconciler: &reconciler{metrics: m, log: log}, health: newHealth()}
 	listeners.Go(func() error { return public.Serve(inner, floor.public()) })
@@ -135,31 +135,90 @@ func (r *room) measure(metrics prometheus.Gatherer) {
 }
 
 // floor leads from the shared listeners to the tenants' rooms, which do not change.
-type floor struct{ rooms map[string]*room }
+type floor struct {
+	rooms  map[string]*room
+	nobody http.Handler // for whom there is no room
+}
+
+// newFloor makes a room for each tenant.
+func newFloor(all []tenant, m *metrics, log *slog.Logger) *floor {
+	f := &floor{rooms: map[string]*room{}}
+	for _, t := range all {
+		f.rooms[t.name] = &room{tenant: t}
+	}
+	closed := &service{reconciler: &reconciler{metrics: m, log: log}, room: &room{}, gate: &gate{metrics: m, log: log}}
+	closed.receiver = ngsild.NewReceiver(ngsild.ReceiverConfig{Secret: func() []string { return []string{rand.Text()} }})
+	f.nobody = closed.routes()
+	return f
+}
 
 // public leads by the path: /tenants/NAME/… A request that names another tenant in
-// NGSILD-Tenant, as brokers do in notifications, is not let in.
+// NGSILD-Tenant, as brokers do in notifications, is not let in. Whether there is a
+// tenant of a name is nothing that strangers are told: whoever has no credentials that
+// count for it gets the answer that he gets for one that is not there.
 func (f *floor) public() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		rest, _ := strings.CutPrefix(req.URL.Path, "/tenants/")
-		name, _, _ := strings.Cut(rest, "/")
-		r, known := f.rooms[name]
-		if !known || !strings.HasPrefix(req.URL.Path, r.tenant.prefix()+"/") {
+		rest, below := strings.CutPrefix(req.URL.Path, "/tenants/")
+		name, _, inside := strings.Cut(rest, "/")
+		if !below || !inside {
 			problemDocument{Status: http.StatusNotFound, Type: "path", Title: "There is nothing at this path",
 				Detail: "Everything here is below /tenants/ and the name of a tenant."}.write(w)
 			return
 		}
-		if named := req.Header.Values("NGSILD-Tenant"); len(named) > 1 || len(named) == 1 && !r.tenant.is(named[0]) {
-			problemDocument{Status: http.StatusForbidden, Type: "tenant", Title: "This is for another tenant"}.write(w)
-			return
+		public := f.nobody
+		if r, known := f.rooms[name]; known && r.named(req) {
+			public, _, _ = r.handlers()
 		}
-		public, _, _ := r.handlers()
 		if public == nil {
 			problemDocument{Status: http.StatusServiceUnavailable, Type: "starting", Title: "The agent of this tenant does not listen now", retryAfter: time.Second}.write(w)
 			return
 		}
-		http.StripPrefix(r.tenant.prefix(), public).ServeHTTP(w, req)
+		answer := &alike{ResponseWriter: w}
+		http.StripPrefix("/tenants/"+name, public).ServeHTTP(answer, req)
+		if answer.refused {
+			refuseStranger(w, req)
+		}
 	})
+}
+
+// named says whether a request names no other tenant than that of the room.
+func (r *room) named(req *http.Request) bool {
+	named := req.Header.Values("NGSILD-Tenant")
+	return len(named) == 0 || len(named) == 1 && r.tenant.is(named[0])
+}
+
+// alike holds back an answer that refuses, so that all of them can be made one.
+type alike struct {
+	http.ResponseWriter
+	refused bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *alike) WriteHeader(code int) {
+	if code == http.StatusUnauthorized || code == http.StatusForbidden {
+		a.refused = true
+		clear(a.Header())
+		return
+	}
+	a.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements http.ResponseWriter.
+func (a *alike) Write(text []byte) (int, error) {
+	if a.refused {
+		return len(text), nil
+	}
+	return a.ResponseWriter.Write(text)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *alike) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// refuseStranger is the one refusal of all tenants, and of those that are none.
+func refuseStranger(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="hlo-agent"`)
+	problemDocument{Status: http.StatusUnauthorized, Type: "unauthenticated", Title: "Credentials are needed",
+		Detail: "There is no such tenant here, or these credentials do not count for it."}.write(w)
 }
 
 // ops is what operators see of all: own and the tenants' metrics with a label, and

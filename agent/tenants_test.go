@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hlo-agent/hlo-agent/agent/plans"
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 func tenantsFile(t *testing.T, text string) string {
@@ -157,9 +162,9 @@ func TestTenantRights(t *testing.T) {
 // A broker sends the name of a tenant in small letters, however it was given to it.
 func TestTenantHeader(t *testing.T) {
 	t.Parallel()
-	acme := &room{tenant: tenant{name: "Acme"}}
-	acme.public = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	public := (&floor{rooms: map[string]*room{"Acme": acme}}).public()
+	floor := newFloor([]tenant{{name: "Acme"}}, newMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	floor.rooms["Acme"].public = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	public := floor.public()
 	for _, c := range []struct {
 		named []string
 		want  int
@@ -167,9 +172,9 @@ func TestTenantHeader(t *testing.T) {
 		{nil, http.StatusNoContent},
 		{[]string{"acme"}, http.StatusNoContent},
 		{[]string{"Acme"}, http.StatusNoContent},
-		{[]string{"acme2"}, http.StatusForbidden},
-		{[]string{"acme", "acme"}, http.StatusForbidden},
-		{[]string{""}, http.StatusForbidden},
+		{[]string{"acme2"}, http.StatusUnauthorized},
+		{[]string{"acme", "acme"}, http.StatusUnauthorized},
+		{[]string{""}, http.StatusUnauthorized},
 	} {
 		req := httptest.NewRequest(http.MethodPost, "/tenants/Acme/notify", nil)
 		req.Header["Ngsild-Tenant"] = c.named
@@ -276,5 +281,96 @@ func TestCommandsOfATenant(t *testing.T) {
 		if code := Main(t.Context(), "hlo-agent", strings.Fields(args), func(name string) string { return env[name] }, strings.NewReader(""), &out, &out); code != 1 || !strings.Contains(out.String(), want) {
 			t.Errorf("%s: exit %d, %s", args, code, out.String())
 		}
+	}
+}
+
+// TestStrangersOfTenants: who has no credentials that count for a tenant cannot find out
+// whether there is one of a name, nor what its settings are.
+func TestStrangersOfTenants(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	names := []string{"closed", "oidc", "mtls", "planning"}
+	var all []tenant
+	for _, name := range names {
+		all = append(all, tenant{name: name})
+	}
+	floor := newFloor(all, newMetrics(prometheus.NewRegistry()), log)
+	steps := map[string]*doorstep{}
+	for _, name := range names {
+		d := newDoorstep(t, func(c *Config) {
+			c.APIAuth = map[string]string{"oidc": authOIDC, "mtls": authTLS}[name]
+		})
+		s := &service{room: floor.rooms[name], gate: d.gate, reconciler: &reconciler{metrics: d.metrics, log: log}}
+		s.receiver = ngsild.NewReceiver(ngsild.ReceiverConfig{Secret: func() []string { return []string{secretFor(name, "of all")} },
+			Sink: func(ngsild.Notification) {}, Unreadable: func(string) {}})
+		if name == "planning" {
+			s.cfg.PlanToken, s.plans = "of planning", plans.NewBook(plans.Config{Now: time.Now, Log: log})
+		}
+		s.room.public, steps[name] = s.routes(), d
+	}
+	public := floor.public()
+	ask := func(method, path string, header http.Header) *http.Response {
+		req := httptest.NewRequest(method, path, strings.NewReader("{}"))
+		for name, values := range header {
+			req.Header[name] = values
+		}
+		w := httptest.NewRecorder()
+		public.ServeHTTP(w, req)
+		return w.Result()
+	}
+	said := func(resp *http.Response) string {
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(resp.StatusCode, " ", resp.Header, " ", string(body))
+	}
+	alike, refused := map[string]string{}, 0
+	for _, path := range []string{
+		"/notify", "/notify/", "/other", "/", "//", "/hlo_al", "/hlo_al/openapi.json", "/hlo_al/services/urn:s", "/hlo_al/services/urn:s/", "/hlo_al/services/urn:s/overlay",
+		"/hlo_al/services/urn:s/service_components/urn:c", "/hlo_al/x", "/v1/plans", "/v1/plans/healthcheck", "/v1/plans/x", "/v1/openapi.json", "/v1/", "/../closed/notify",
+	} {
+		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+			for kind, header := range map[string]http.Header{
+				"nothing":                   {},
+				"a wrong secret":            {ngsild.SecretHeader: {"wrong"}},
+				"another's secret":          {ngsild.SecretHeader: {secretFor("other", "of all")}},
+				"another tenant":            {"Ngsild-Tenant": {"other"}},
+				"the secret of the process": {ngsild.SecretHeader: {"of all"}},
+				"a wrong token":             {"Authorization": {"Bearer x.y.z"}},
+				"a token without the role":  {"Authorization": {"Bearer " + steps["oidc"].token("nobody", nil)}},
+			} {
+				for _, name := range append([]string{"unknown", "Closed"}, names...) {
+					resp := ask(method, "/tenants/"+name+path, header)
+					if resp.StatusCode == http.StatusUnauthorized {
+						refused++
+					}
+					got := said(resp)
+					if want := alike[method+path]; want == "" {
+						alike[method+path] = got
+					} else if got != want {
+						t.Errorf("%s %s with %s, tenant %s:\ngot  %s\nwant %s, as all the others", method, path, kind, name, got, want)
+					}
+				}
+			}
+		}
+	}
+	if refused < 900 {
+		t.Errorf("only %d requests were refused", refused)
+	}
+	// Those whose credentials count are let in, and who names another tenant with them is not.
+	right := http.Header{ngsild.SecretHeader: {secretFor("closed", "of all")}, "Content-Type": {"application/json"}}
+	if resp := ask(http.MethodPost, "/tenants/closed/notify", right); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("the right secret: %s", said(resp))
+	}
+	right["Ngsild-Tenant"] = []string{"oidc"}
+	if got := said(ask(http.MethodPost, "/tenants/closed/notify", right)); got != alike["POST/notify"] {
+		t.Errorf("the right secret for another tenant: %s", got)
+	}
+	if got := said(ask(http.MethodPost, "/tenants/oidc/notify", http.Header{ngsild.SecretHeader: right[ngsild.SecretHeader]})); got != alike["POST/notify"] {
+		t.Errorf("one tenant's secret at another: %s", got)
+	}
+	if resp := ask(http.MethodPut, "/tenants/planning/v1/plans", http.Header{"Authorization": {"Bearer of planning"}}); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("the token of the plan API: %s", said(resp))
 	}
 }

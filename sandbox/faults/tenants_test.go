@@ -214,11 +214,11 @@ func TestTenantsHaveNoWayAcross(t *testing.T) {
 	}{
 		{"/tenants/port/notify", secret, "", http.StatusUnauthorized},
 		{"/tenants/port/notify", secret, "port", http.StatusUnauthorized},
-		{"/tenants/port/notify", r.port.secret(t), "mill", http.StatusForbidden}, // as the broker would send mill's
+		{"/tenants/port/notify", r.port.secret(t), "mill", http.StatusUnauthorized}, // as the broker would send mill's
 		{"/tenants/mill/../port/notify", secret, "", http.StatusNotFound},
 		{"/tenants/mill%2f..%2fport/notify", secret, "", http.StatusNotFound},
 		{"/notify", secret, "mill", http.StatusNotFound},
-		{"/tenants/none/notify", secret, "", http.StatusNotFound},
+		{"/tenants/none/notify", secret, "", http.StatusUnauthorized},
 		{"/tenants/mill/notify", secret, "mill", http.StatusNoContent}, // of port's subscription, which mill's loop does not know
 	} {
 		if got := r.post(c.path, c.secret, c.tenant, body); got != c.want {
@@ -239,7 +239,7 @@ func TestTenantsHaveNoWayAcross(t *testing.T) {
 	}
 
 	// What others ask of a tenant whose table says nothing of it.
-	if resp, err := http.Get("http://" + r.listen + "/tenants/port/hlo_al/services/x/service_components/y"); err != nil || resp.StatusCode != http.StatusForbidden {
+	if resp, err := http.Get("http://" + r.listen + "/tenants/port/hlo_al/services/x/service_components/y"); err != nil || resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("HLO_AL of port: %v %v", resp, err)
 	}
 
