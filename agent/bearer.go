@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // bearerTransport sends a token with each request. It has a new one before the one
@@ -44,8 +46,11 @@ func (b *bearerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 		}
 		resp, err := b.base.RoundTrip(with)
-		if err != nil || resp.StatusCode != http.StatusUnauthorized {
-			return resp, err
+		if err != nil {
+			return nil, ngsild.RedactError(err, token.AccessToken) // it may show what came instead of an answer
+		}
+		if resp.StatusCode != http.StatusUnauthorized {
+			return resp, nil
 		}
 		b.refused(token)
 		if again || r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {

@@ -172,3 +172,22 @@ func TestTokenFile(t *testing.T) {
 		}
 	})
 }
+
+// What comes instead of an answer may show the token; errors do not.
+func TestNoAnswerShowsTheToken(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, r.Header.Get("Authorization")+"\r\n\r\n") // the caller went away
+	}))
+	t.Cleanup(server.Close)
+	client := &http.Client{Transport: &bearerTransport{base: http.DefaultTransport, now: time.Now, fetch: fixedToken("hush-hush")}}
+	if _, err := client.Get(server.URL); err == nil || !strings.Contains(err.Error(), "[redacted]") || strings.Contains(err.Error(), "hush") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -82,7 +82,7 @@ func TestFenceTowardsOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	domain, shim, subnet := peer.NewClient(way), overlay.NewShim(url, &http.Client{Transport: way}), netip.MustParsePrefix("10.13.7.0/24")
+	domain, shim, subnet := peer.NewClient(way), overlay.NewShim(url, way), netip.MustParsePrefix("10.13.7.0/24")
 	reservation := homing.Reservation{Name: "hold_a", Controller: "SDN-C"}
 	for name, c := range map[string]struct {
 		changes bool
@@ -193,7 +193,7 @@ func TestFenceIsNoVerdict(t *testing.T) {
 	n.ask("urn:b", url, allocation.Allocation{Component: "urn:c", Service: "urn:s", Element: "urn:e"}, "", "", "")
 
 	r := &reconciler{now: time.Now, log: n.log, links: newLinks(nil, nil, time.Now), tracker: newTracker(time.Now)}
-	over := &overlays{reconciler: r, shim: overlay.NewShim(url, &http.Client{Transport: way}), log: n.log, errs: map[ngsild.EntityID]string{},
+	over := &overlays{reconciler: r, shim: overlay.NewShim(url, way), log: n.log, errs: map[ngsild.EntityID]string{},
 		given: map[ngsild.EntityID]netip.Addr{}, down: map[ngsild.EntityID]*removal{}, stale: map[ngsild.EntityID]bool{"urn:s": true}}
 	over.lane = newLane(time.Now, over.tend, func(ngsild.EntityID) {})
 

@@ -91,7 +91,7 @@ func (s *shimTokens) token(ctx context.Context) (*oauth2.Token, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask the shim for a token: it answers %s", resp.Status)
+		return nil, fmt.Errorf("ask the shim for a token: it answers %d", resp.StatusCode)
 	}
 	token := tokenIn(body)
 	if token == "" {

@@ -61,7 +61,7 @@ func (r *reconciler) newOverlays(transport http.RoundTripper) (*overlays, error)
 	if len(secret) < overlay.SecretMin {
 		return nil, fmt.Errorf("OVERLAY_SECRET_FILE: the file that it names must hold at least %d characters", overlay.SecretMin)
 	}
-	o := &overlays{reconciler: r, shim: overlay.NewShim(r.cfg.ShimURL, &http.Client{Transport: transport, Timeout: peerTimeout}),
+	o := &overlays{reconciler: r, shim: overlay.NewShim(r.cfg.ShimURL, transport),
 		secret: []byte(secret), log: r.log, given: map[ngsild.EntityID]netip.Addr{}, down: map[ngsild.EntityID]*removal{}, errs: map[ngsild.EntityID]string{}, stale: map[ngsild.EntityID]bool{}}
 	o.lane = newLane(r.now, o.tend, func(ngsild.EntityID) {})
 	return o, nil

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,15 +191,8 @@ func reason(err error) string {
 // masking returns a function that hides secrets. Short values such as "true"
 // are no secrets and would make text unreadable.
 func masking(lists ...[]string) func(string) string {
-	var pairs []string
-	for _, list := range lists {
-		for _, secret := range list {
-			if len(secret) >= 8 {
-				pairs = append(pairs, secret, "[redacted]")
-			}
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace
+	secrets := slices.DeleteFunc(slices.Concat(lists...), func(s string) bool { return len(s) < 8 })
+	return func(text string) string { return Redact(text, secrets...) }
 }
 
 // segment escapes an id as one segment of a path. Everything outside the

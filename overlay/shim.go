@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -24,12 +26,15 @@ type Peer struct {
 // subnets in memory only: after its restart it gives them out again.
 type Shim struct {
 	base string
-	http *http.Client
+	way  http.RoundTripper
 }
 
-// NewShim makes a client for the shim at a URL.
-func NewShim(base string, client *http.Client) *Shim {
-	return &Shim{strings.TrimRight(base, "/"), client}
+const timeout = 10 * time.Second // of a call
+
+// NewShim makes a client for the shim at a URL. way adds the token and knows the roots.
+// Redirects are not followed.
+func NewShim(base string, way http.RoundTripper) *Shim {
+	return &Shim{strings.TrimRight(base, "/"), way}
 }
 
 // Subnet asks for a subnet for a service. It may be one that was given before,
@@ -43,7 +48,7 @@ func (s *Shim) Subnet(ctx context.Context, service ngsild.EntityID) (netip.Prefi
 	}
 	subnet, err := netip.ParsePrefix(answer.Subnet)
 	if err != nil || !subnet.Addr().Is4() || subnet.Bits() != 24 {
-		return netip.Prefix{}, fmt.Errorf("the shim assigns %q, which is no IPv4 network of 256 addresses", answer.Subnet)
+		return netip.Prefix{}, errors.New("what the shim assigns is no IPv4 network of 256 addresses")
 	}
 	return subnet.Masked(), nil
 }
@@ -76,12 +81,14 @@ func (s *Shim) call(ctx context.Context, method, path string, body, answer any) 
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, s.base+path, bytes.NewReader(text))
 	if err != nil {
 		return fmt.Errorf("shim %s %s: %w", method, path, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.http.Do(req)
+	resp, err := s.way.RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("shim %s %s: %w", method, path, err)
 	}
@@ -93,7 +100,7 @@ func (s *Shim) call(ctx context.Context, method, path string, body, answer any) 
 	case method == http.MethodDelete && resp.StatusCode == http.StatusNotFound:
 		return nil
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return fmt.Errorf("shim %s %s: it answers %s", method, path, resp.Status)
+		return fmt.Errorf("shim %s %s: it answers %d", method, path, resp.StatusCode)
 	case answer == nil:
 		return nil
 	}

@@ -35,7 +35,7 @@ func (e *endpoint) checks(ctx context.Context, questions []homing.Question) ([]h
 			Candidates []string `json:"candidates"`
 		} `json:"answers"`
 	}
-	if err := e.post(ctx, e.http, e.URL, map[string]any{"checks": all}, &got); err != nil {
+	if err := e.post(ctx, e.way, e.URL, map[string]any{"checks": all}, &got); err != nil {
 		return nil, err
 	}
 	if len(got.Answers) != len(questions) {
@@ -71,7 +71,7 @@ func (e *endpoint) links(ctx context.Context, sites []string) ([]homing.Link, er
 	var got struct {
 		Links *[]linkOf `json:"links"`
 	}
-	if err := e.post(ctx, e.http, e.URL, map[string]any{"sites": sites}, &got); err != nil {
+	if err := e.post(ctx, e.way, e.URL, map[string]any{"sites": sites}, &got); err != nil {
 		return nil, err
 	}
 	if got.Links == nil {

@@ -10,25 +10,20 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
+
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // mostAnswer bounds an answer, in bytes.
 const mostAnswer = 8 << 20
 
-// client makes the client of one system. It follows no redirects: they would take
-// its credentials elsewhere.
-func (s *system) client(transport http.RoundTripper) (*http.Client, error) {
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if transport != nil {
-		return client, nil
-	}
+// transport makes the way to one system.
+func (s *system) transport() (*http.Transport, error) {
 	own := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, ForceAttemptHTTP2: true}
-	client.Transport = own
 	if s.CAFile == "" {
-		return client, nil
+		return own, nil
 	}
 	pem, err := os.ReadFile(s.CAFile)
 	if err != nil {
@@ -39,12 +34,13 @@ func (s *system) client(transport http.RoundTripper) (*http.Client, error) {
 		return nil, fmt.Errorf("no certificate in %s", s.CAFile)
 	}
 	own.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	return client, nil
+	return own, nil
 }
 
-// post sends body to address by client and decodes the answer into answer, unless that is
-// nil. Errors name neither the address nor the credentials.
-func (e *endpoint) post(ctx context.Context, client *http.Client, address string, body, answer any) (err error) {
+// post sends body to address and decodes the answer into answer, unless that is nil.
+// It follows no redirects: they would take the credentials elsewhere. Errors name
+// neither the address nor the credentials, and quote nothing of what the system says.
+func (e *endpoint) post(ctx context.Context, way http.RoundTripper, address string, body, answer any) (err error) {
 	defer func() { e.observe(e.Name, err) }()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -60,15 +56,15 @@ func (e *endpoint) post(ctx context.Context, client *http.Client, address string
 	if err := e.authorize(r); err != nil {
 		return err
 	}
-	response, err := client.Do(r)
+	response, err := way.RoundTrip(r)
 	if err != nil {
-		return plain(ctx, err)
+		return plain(ctx, r, err)
 	}
 	defer response.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer+1))
 	switch {
 	case err != nil:
-		return plain(ctx, err)
+		return plain(ctx, r, err)
 	case response.StatusCode < 200 || response.StatusCode > 299:
 		return fmt.Errorf("status %d", response.StatusCode)
 	case len(got) > mostAnswer:
@@ -77,21 +73,23 @@ func (e *endpoint) post(ctx context.Context, client *http.Client, address string
 		return nil
 	}
 	if err := json.Unmarshal(got, answer); err != nil {
-		return fmt.Errorf("not what was asked for: %w", err)
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return fmt.Errorf("not what was asked for: %s is of another type", wrong.Field)
+		}
+		return errors.New("not what was asked for: it is no JSON")
 	}
 	return nil
 }
 
-// plain is why a request failed, without its address.
-func plain(ctx context.Context, err error) error {
+// plain is why a request failed. It may show what came instead of an answer.
+func plain(ctx context.Context, r *http.Request, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("no answer in time: %w", ctx.Err())
 	}
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		return failed.Err
-	}
-	return err
+	_, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	_, password, _ := r.BasicAuth()
+	return ngsild.RedactError(err, credentials, password)
 }
 
 func (e *endpoint) authorize(r *http.Request) error {

@@ -47,8 +47,8 @@ type Set struct {
 // endpoint is one system and how it is reached.
 type endpoint struct {
 	system
-	http    *http.Client
-	booking *http.Client // for what changes something there
+	way     http.RoundTripper
+	booking http.RoundTripper // for what changes something there
 	broker  Broker
 	observe func(string, error)
 }
@@ -75,21 +75,24 @@ func New(data []byte, cfg Config) (*Set, error) {
 	}
 	var errs []error
 	for i, one := range list {
-		client, err := one.client(cfg.Transport)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("systems[%d].caFile: %w", i, err))
-			continue
+		way := cfg.Transport
+		if way == nil {
+			own, err := one.transport()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("systems[%d].caFile: %w", i, err))
+				continue
+			}
+			way = own
 		}
-		booking := client
+		booking := way
 		if cfg.Fence != nil {
-			fenced := *client
-			fenced.Transport, booking = cfg.Fence(client.Transport), &fenced
+			booking = cfg.Fence(way)
 		}
 		observe := cfg.Observe
 		if observe == nil {
 			observe = func(string, error) {}
 		}
-		s.all = append(s.all, &endpoint{one, client, booking, cfg.Broker, observe})
+		s.all = append(s.all, &endpoint{one, way, booking, cfg.Broker, observe})
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -2,10 +2,12 @@ package systems
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -327,5 +329,57 @@ func TestTwoProvidersOfLinks(t *testing.T) {
 	got := solve(t, constraints["network"].text, file, nil)
 	if chosen(got) != "c2 c2" || !strings.Contains(homing.Explain(got), "two: ") {
 		t.Errorf("got %s: %s", chosen(got), homing.Explain(got))
+	}
+}
+
+// A system that repeats what it was sent is not quoted, whether that is an answer or not.
+func TestSystemsAreNotQuoted(t *testing.T) {
+	t.Parallel()
+	const secret, good = "4711001100", "HTTP/1.0 200 OK\r\n\r\n"
+	dir := t.TempDir()
+	for file, text := range map[string]string{"token": secret, "basic": "user:" + secret} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, answer := range map[string]string{
+		"a VIM":        good + `{"VIMs": [["` + secret + `"]]}`,
+		"a number":     good + `{"VIMs": ` + secret + `}`,
+		"no JSON":      good + secret,
+		"no HTTP":      secret + " and " + base64.StdEncoding.EncodeToString([]byte("user:"+secret)),
+		"its reason":   "HTTP/1.0 500 " + secret,
+		"sent on":      "HTTP/1.0 307 x\r\nLocation: http://%zz/" + secret,
+		"a wrong code": "HTTP/1.0 " + secret,
+	} {
+		for _, auth := range []string{"tokenFile: " + filepath.Join(dir, "token"), "basicAuthFile: " + filepath.Join(dir, "basic")} {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				conn, err := l.Accept()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				if _, err := conn.Read(make([]byte, 64<<10)); err != nil {
+					t.Error(err)
+				}
+				_, _ = io.WriteString(conn, answer+"\r\n\r\n") // the caller went away
+			}()
+			set, err := New([]byte("systems: [{name: v, kind: vim, url: \"http://"+l.Addr().String()+"\", "+auth+"}]"), Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := set.Answer(t.Context(), []homing.Question{{Type: homing.AskVIM, Controller: "v", Candidates: []string{"v1"}}})[0].Err
+			if got == nil || strings.Contains(got.Error(), secret) || strings.Contains(got.Error(), "dXNlc") {
+				t.Errorf("%s, %s: got %v", name, auth[:5], got)
+			}
+			_ = l.Close() // it was listening
+			<-done
+		}
 	}
 }

@@ -3,6 +3,7 @@ package systems
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -171,7 +172,7 @@ func (e *endpoint) roomFor(ctx context.Context, body map[string]any, vims []stri
 	var answer struct {
 		VIMs []json.RawMessage
 	}
-	if err := e.post(ctx, e.http, e.URL, body, &answer); err != nil {
+	if err := e.post(ctx, e.way, e.URL, body, &answer); err != nil {
 		return nil, err
 	}
 	fits := map[string]bool{}
@@ -199,7 +200,7 @@ func vimID(raw json.RawMessage) (string, error) {
 		Region string `json:"cloud-region-id"`
 	}
 	if err := json.Unmarshal(raw, &parts); err != nil || parts.ID == "" && (parts.Owner == "" || parts.Region == "") {
-		return "", fmt.Errorf("not what was asked for: %.100s is no VIM", raw)
+		return "", errors.New("not what was asked for: one of the VIMs is none")
 	}
 	if parts.ID != "" {
 		return parts.ID, nil

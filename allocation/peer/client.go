@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,13 +34,11 @@ const (
 )
 
 // Client speaks HLO_AL to any domain. It is safe for concurrent use.
-type Client struct{ http *http.Client }
+type Client struct{ way http.RoundTripper }
 
-// NewClient makes a client. transport adds the token and knows the roots.
-// Redirects are not followed: a PUT would come out as a GET.
-func NewClient(transport http.RoundTripper) *Client {
-	return &Client{&http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-}
+// NewClient makes a client. way adds the token and knows the roots. Redirects are not
+// followed: they would take the registry's password elsewhere.
+func NewClient(way http.RoundTripper) *Client { return &Client{way} }
 
 // Allocate has the domain at base run what is asked for; if it runs the
 // component with other parameters, they are changed. It may be repeated.
@@ -50,114 +47,84 @@ func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Alloca
 	if err != nil {
 		return fmt.Errorf("write the request for %s: %w: %w", a.Component, ErrBad, err)
 	}
-	status, answer, err := c.send(ctx, http.MethodPost, base+servicePath(a.Service), body)
-	if err == nil && status == http.StatusConflict {
-		status, answer, err = c.send(ctx, http.MethodPut, base+componentPath(a.Service, a.Component), body)
-		if err == nil && follows(status, answer) {
+	secrets := secretsOf(a)
+	got, err := c.send(ctx, http.MethodPost, base+servicePath(a.Service), body)
+	if err == nil && got.status == http.StatusConflict {
+		got, err = c.send(ctx, http.MethodPut, base+componentPath(a.Service, a.Component), body)
+		if err == nil && follows(got) {
 			return nil
 		}
 	}
-	if err == nil && status == http.StatusNotFound { // it went between the two, or the path is wrong
-		return fmt.Errorf("%w: it answers 404: %s", ErrRetry, quoted(answer, a))
+	if err == nil && got.status == http.StatusNotFound { // it went between the two, or the path is wrong
+		return fmt.Errorf("%w: it answers 404: %s", ErrRetry, got.quoted(secrets))
 	}
-	return outcome(status, answer, err, a)
+	return outcome(got, err, secrets)
 }
 
 // Deallocate has the domain at base end a component; ErrAbsent: it has none.
 func (c *Client) Deallocate(ctx context.Context, base string, service, component ngsild.EntityID) error {
-	status, answer, err := c.send(ctx, http.MethodDelete, base+componentPath(service, component), nil)
-	if err == nil && status == http.StatusNotFound {
-		return fmt.Errorf("%w: %s", ErrAbsent, quoted(answer, nil))
+	got, err := c.send(ctx, http.MethodDelete, base+componentPath(service, component), nil)
+	if err == nil && got.status == http.StatusNotFound {
+		return fmt.Errorf("%w: %s", ErrAbsent, got.quoted(nil))
 	}
-	return outcome(status, answer, err, nil)
+	return outcome(got, err, nil)
 }
 
 // follows says whether the domain cannot be asked for a component because it
 // follows the component's entity itself: then there is nothing to hand over.
-func follows(status int, answer []byte) bool {
+func follows(got answer) bool {
 	var problem struct {
 		Type string `json:"type"`
 	}
-	return status == http.StatusConflict && json.Unmarshal(answer, &problem) == nil && strings.HasSuffix(problem.Type, "/ordered-by-entity")
+	return got.status == http.StatusConflict && json.Unmarshal(got.body, &problem) == nil && strings.HasSuffix(problem.Type, "/ordered-by-entity")
 }
 
-func (c *Client) send(ctx context.Context, method, address string, body []byte) (int, []byte, error) {
+// answer is what a domain said.
+type answer struct {
+	status int
+	body   []byte
+	token  string // that was sent
+}
+
+func (c *Client) send(ctx context.Context, method, address string, body []byte) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return answer{}, err
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.way.RoundTrip(req)
 	if err != nil {
-		return 0, nil, err
+		return answer{}, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp.StatusCode, answer, err
+	got := answer{status: resp.StatusCode}
+	if sent := resp.Request; sent != nil { // with what was added on the way
+		_, got.token, _ = strings.Cut(sent.Header.Get("Authorization"), " ")
+	}
+	got.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return got, err
 }
 
-func outcome(status int, answer []byte, err error, a *allocation.Allocation) error {
-	var failed *url.Error
-	switch {
-	case errors.As(err, &failed):
-		return fmt.Errorf("%w: %w", ErrRetry, failed.Err) // without the address
+func outcome(got answer, err error, secrets []string) error {
+	var wrong *url.Error
+	switch status := got.status; {
+	case errors.As(err, &wrong):
+		return fmt.Errorf("%w: %w", ErrRetry, wrong.Err) // without the address
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrRetry, err)
+		return fmt.Errorf("%w: %w", ErrRetry, ngsild.RedactError(err, secrets...)) // it may show what came instead of an answer
 	case status >= 200 && status <= 299:
 		return nil
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusConflict:
-		return fmt.Errorf("%w: it answers %d: %s", ErrDenied, status, quoted(answer, a))
+		return fmt.Errorf("%w: it answers %d: %s", ErrDenied, status, got.quoted(secrets))
 	case status >= 400 && status <= 499 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
-		return fmt.Errorf("%w: it answers %d: %s", ErrBad, status, quoted(answer, a))
+		return fmt.Errorf("%w: it answers %d: %s", ErrBad, status, got.quoted(secrets))
 	}
-	return fmt.Errorf("%w: it answers %d: %s", ErrRetry, status, quoted(answer, a))
-}
-
-// quoted is what an answer says, cut short, without the secrets that were sent.
-func quoted(answer []byte, a *allocation.Allocation) string {
-	var said struct {
-		Title, Detail, Status any
-		Faults                any `json:"faults"`
-	}
-	text := strings.TrimSpace(string(answer))
-	if json.Unmarshal(answer, &said) == nil {
-		var parts []string
-		for _, part := range []any{said.Title, said.Detail, said.Status, said.Faults} {
-			if word, ok := part.(string); ok && word != "" {
-				parts = append(parts, word)
-			} else if list, ok := part.([]any); ok {
-				parts = append(parts, fmt.Sprint(list...))
-			}
-		}
-		if len(parts) > 0 {
-			text = strings.Join(parts, ": ")
-		}
-	}
-	if a != nil {
-		secrets := []string{string(a.Password), a.Username}
-		if a.Network != nil {
-			secrets = append(secrets, string(a.Network.PrivateKey))
-		}
-		text = without(text, secrets...)
-	}
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
-	if len(text) > maxQuoted {
-		text = strings.ToValidUTF8(text[:maxQuoted], "") + "…"
-	}
-	return text
-}
-
-func without(text string, secrets ...string) string {
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be in another
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "[redacted]")
-		}
-	}
-	return text
+	return fmt.Errorf("%w: it answers %d: %s", ErrRetry, got.status, got.quoted(secrets))
 }
 
 func servicePath(service ngsild.EntityID) string {
