@@ -104,6 +104,9 @@ func (s *service) rulesReload(used ruleTexts) *reload {
 		}
 		return texts.digest(), func(ctx context.Context) error {
 			now, err := texts.compile(&s.cfg)
+			if err == nil && s.room != nil && s.room.within != nil {
+				err = s.room.within(now)
+			}
 			if err == nil {
 				s.replaceRules(ctx, now)
 			}

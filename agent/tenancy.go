@@ -37,6 +37,10 @@ func (o Outside) RunTenants(ctx context.Context, cfg Config, getenv func(string)
 	if err != nil {
 		return err
 	}
+	places, err := keepApart(all, configs, cfg.Kubeconfig, o.Kubernetes)
+	if err != nil {
+		return fmt.Errorf("TENANTS_FILE %s:\n%w", cfg.TenantsFile, err)
+	}
 	own, m := prometheus.NewRegistry(), newMetrics(prometheus.NewRegistry())
 	own.MustRegister(m.turned, buildInfo(), goMetrics(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	public, ops, _, renewed, err := o.faces(&cfg, m, log)
@@ -60,6 +64,7 @@ func (o Outside) RunTenants(ctx context.Context, cfg Config, getenv func(string)
 	for i, t := range all {
 		its := o
 		its.Kubernetes, its.room = t.kubernetes(o.Kubernetes), floor.rooms[t.name]
+		its.room.within = func(now *rules) error { return places[i].within(now, places) }
 		tenants.Go(func() error {
 			defer stopAll() // if it cannot go on, the process begins anew
 			return its.again(loops, configs[i], log.With("tenant", t.name))
@@ -93,6 +98,7 @@ func (o Outside) again(ctx context.Context, cfg Config, log *slog.Logger) error 
 // for concurrent use.
 type room struct {
 	tenant tenant
+	within func(*rules) error // what rules let write where another tenant is; nil: is not looked at
 
 	mu          sync.Mutex // guards the fields below
 	public, ops http.Handler

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
 
 	"github.com/hlo-agent/hlo-agent/agent/plans"
 	"github.com/hlo-agent/hlo-agent/ngsild"
@@ -372,5 +373,112 @@ func TestStrangersOfTenants(t *testing.T) {
 	}
 	if resp := ask(http.MethodPut, "/tenants/planning/v1/plans", http.Header{"Authorization": {"Bearer of planning"}}); resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("the token of the plan API: %s", said(resp))
+	}
+}
+
+// TestTenantsApart: settings by which two tenants would meet end the start.
+func TestTenantsApart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	kubeconfig := func(name, server, token string) string {
+		return write(name, `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {token: "`+token+`"}}],
+clusters: [{name: c, cluster: {server: "`+server+`"}}]}`)
+	}
+	own := kubeconfig("own", "https://main:6443", "of-the-agent")
+	kubeconfig("main-a", "https://MAIN:6443/", "a")
+	kubeconfig("edge-a", "https://edge", "a")
+	kubeconfig("edge-b", "https://edge:443", "b")
+	kubeconfig("edge-a-too", "https://edge:443", "a")
+	kubeconfig("own-copy", "https://main:6443", "of-the-agent")
+	bound := func(name string) string {
+		return write("clusters-"+name+".yaml", "apiVersion: hlo-agent.github.io/v1alpha1\nkind: Cluster\nmetadata: {name: edge}\nspec: {orchestrators: [K3s], kubeconfig: "+name+"}\n")
+	}
+	policy := func(name, namespaces, clusters string) string {
+		if clusters != "" {
+			clusters = ", clusters: [" + clusters + "]"
+		}
+		return write(name, "apiVersion: hlo-agent.github.io/v1alpha1\nkind: Policy\nmetadata: {name: wide}\nspec:\n  allow:\n  - {kinds: [ConfigMap], namespaces: ["+namespaces+"]"+clusters+"}\n")
+	}
+	start := func(t *testing.T, a, b string) error {
+		text := ""
+		for name, spec := range map[string]string{"a": a, "b": b} {
+			text += "---\napiVersion: hlo-agent.github.io/v1alpha1\nkind: Tenant\nmetadata: {name: " + name + "}\nspec: {" + spec + "}\n"
+		}
+		env := map[string]string{"CB_URL": "http://127.0.0.1:1", "NOTIFICATION_URL": "http://agent/notify", "KUBECONFIG": own,
+			"TENANTS_FILE": filepath.Join(dir, strings.NewReplacer("/", "-").Replace(t.Name())+".yaml")}
+		write(filepath.Base(env["TENANTS_FILE"]), text)
+		getenv := func(name string) string { return env[name] }
+		cfg, err := LoadConfig(t.Context(), getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		return Outside{Face: func(string) (Face, error) { return face{func(http.Handler) {}}, nil }}.RunTenants(stopped, cfg, getenv, slog.New(slog.DiscardHandler))
+	}
+	for name, c := range map[string]struct{ a, b, want string }{
+		"apart":                           {"namespace: x", "namespace: y", ""},
+		"clusters of their own":           {"namespace: x", "namespace: x, kubeconfig: edge-a", ""},
+		"other accounts in one cluster":   {"namespace: x, kubeconfig: edge-a", "namespace: y, kubeconfig: edge-b", ""},
+		"one namespace by another way":    {"namespace: x", "namespace: x, kubeconfig: main-a", "have one namespace, x, in one cluster, https://main:6443"},
+		"one namespace by two ways":       {"namespace: x, kubeconfig: edge-a", "namespace: x, kubeconfig: edge-b", "have one namespace, x, in one cluster, https://edge:443"},
+		"one namespace by CLUSTERS":       {"namespace: x, kubeconfig: edge-a", "namespace: x, settings: {CLUSTERS: " + bound("edge-b") + "}", "have one namespace, x, in one cluster, https://edge:443"},
+		"one account":                     {"namespace: x, kubeconfig: edge-a", "namespace: y, kubeconfig: edge-a-too", "are one account in one cluster, https://edge:443"},
+		"the agent's account":             {"namespace: x", "namespace: y, kubeconfig: own-copy", "tenant b: its kubeconfig is of the agent's own account, which may act as other tenants"},
+		"the other's namespace by policy": {"namespace: x, settings: {POLICY: " + policy("y.yaml", "y", "") + "}", "namespace: y", "tenant a: its mappings and policies let it write ConfigMap into y, the namespace of tenant b"},
+		"any namespace by policy":         {"namespace: x", "namespace: y, settings: {POLICY: " + policy("any.yaml", `"*"`, "") + "}", "tenant b: its mappings and policies let it write ConfigMap into x, the namespace of tenant a"},
+		"the other's, in another cluster": {"namespace: x, settings: {POLICY: " + policy("y-edge.yaml", "y", "edge") + ", CLUSTERS: " + bound("edge-a") + "}", "namespace: y", ""},
+		"the other's, in that cluster": {"namespace: x, settings: {POLICY: " + policy("y-edge2.yaml", "y", "edge") + ", CLUSTERS: " + bound("edge-a") + "}", "namespace: y, kubeconfig: edge-b",
+			"tenant a: its mappings and policies let it write ConfigMap into y, the namespace of tenant b"},
+		"a shipped mapping that goes anywhere": {"namespace: x, settings: {MAPPINGS: ocm-manifestwork}", "namespace: y", "let it write ManifestWork into y"},
+		"one topic":                            {"namespace: x, settings: {BOOTSTRAP_SERVERS: 'k:1,l:1'}", "namespace: y, settings: {BOOTSTRAP_SERVERS: 'l:1', GROUP_ID: g}", "read one topic, allocator2deployment"},
+		"two topics":                           {"namespace: x, settings: {BOOTSTRAP_SERVERS: '127.0.0.1:1'}", "namespace: y, settings: {BOOTSTRAP_SERVERS: '127.0.0.1:1', CONSUMER_TOPIC: t, GROUP_ID: g}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := start(t, c.a, c.b)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestTenantStaysWithin: nor do rules that change later let a tenant write where another is.
+func TestTenantStaysWithin(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	allow := func(namespace string) {
+		text := "apiVersion: hlo-agent.github.io/v1alpha1\nkind: Policy\nmetadata: {name: wide}\nspec:\n  allow:\n  - {kinds: [ConfigMap], namespaces: [" + namespace + "]}\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allow("x")
+	all := []tenant{{name: "a", namespace: "x", account: "s"}, {name: "b", namespace: "y", account: "s"}}
+	configs := []Config{{Namespace: "x", Policies: []string{file}}, {Namespace: "y"}}
+	places, err := keepApart(all, configs, "", func(string) (*rest.Config, error) { return &rest.Config{Host: "https://main"}, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{reconciler: &reconciler{cfg: configs[0]}, room: &room{within: func(now *rules) error { return places[0].within(now, places) }}}
+	texts, err := readRules(&configs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := s.rulesReload(texts)
+	allow("y")
+	for range 2 {
+		_, err = l.again(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), "let it write ConfigMap into y, the namespace of tenant b") {
+		t.Errorf("a policy that lets a tenant into the namespace of another is taken: %v", err)
 	}
 }

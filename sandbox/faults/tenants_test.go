@@ -52,8 +52,9 @@ func (tenant *tenantOfRig) secret(t *testing.T) string {
 	return list[0].(object)["value"].(string)
 }
 
-// escaping is a mapping that lets an entity say where its objects go, and a policy
-// that allows it: all that RBAC is needed against.
+// escaping is a mapping that lets an entity say where its objects go, and lax a policy
+// that allows all that an agent starts with: no namespace of another tenant. RBAC is
+// needed against it.
 const escaping = `
 apiVersion: hlo-agent.github.io/v1alpha1
 kind: Mapping
@@ -73,7 +74,7 @@ kind: Policy
 metadata: {name: lax}
 spec:
   allow:
-  - {kinds: [ConfigMap], namespaces: ["*"]}
+  - {kinds: [ConfigMap], namespaces: [default, kube-system, OWN]}
 `
 
 func newTenantRig(t *testing.T, env map[string]string) *tenantRig {
@@ -124,7 +125,7 @@ func newTenantRig(t *testing.T, env map[string]string) *tenantRig {
 	must(t, clientcmd.WriteToFile(*plainKubeconfig(r.toKube.URL()), r.kubeconfig))
 	// The agent is careless as well; the rights above are not made for this.
 	r.env["MAPPINGS"] = "aeros-k8s,aeros-docker," + write("escaping.yaml", escaping)
-	r.env["POLICY"] = write("lax.yaml", lax)
+	r.env["POLICY"] = write("lax.yaml", strings.ReplaceAll(lax, "OWN", own))
 	r.launch()
 	r.listed(r.rig)
 	r.mill.orchestrate()
@@ -187,8 +188,16 @@ func TestTenantsHaveNoWayAcross(t *testing.T) {
 	before, version := accepted("port"), r.port.find(onK8s, "web").GetResourceVersion()
 	r.mill.patch(web, object{"containerImage": prop(image(2))})
 	r.mill.await(onK8s, "web", "changed", hasImage(2))
-	for n, to := range []string{r.port.namespace, r.namespace, "default", "kube-system"} {
-		name := fmt.Sprint("escape", n)
+	name := "escape-to-port"
+	r.mill.create(component(name, object{"escapeTo": prop(r.port.namespace)}))
+	eventually(t, name+" is refused", func() error {
+		if got := r.mill.report(componentID(name)); got.Phase != "Refused" {
+			return fmt.Errorf("%+v", got)
+		}
+		return nil
+	})
+	for n, to := range []string{r.namespace, "default", "kube-system"} {
+		name = fmt.Sprint("escape", n)
 		r.mill.create(component(name, object{"escapeTo": prop(to), "namespace": prop(to), "targetNamespace": prop(to)}))
 		eventually(t, name+" was tried and not made", func() error {
 			forbidden := r.toKube.Seen(func(e faults.Exchange) bool {
@@ -241,6 +250,17 @@ func TestTenantsHaveNoWayAcross(t *testing.T) {
 	// What others ask of a tenant whose table says nothing of it.
 	if resp, err := http.Get("http://" + r.listen + "/tenants/port/hlo_al/services/x/service_components/y"); err != nil || resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("HLO_AL of port: %v %v", resp, err)
+	}
+
+	// What people type is for one tenant, with its rights.
+	for _, tenant := range []*tenantOfRig{r.mill, r.port} {
+		for _, command := range []string{"status", "prune", "subscription list"} {
+			out, err := r.command(append(strings.Fields(command), "--tenant", tenant.tenant)...)
+			if command == "subscription list" && !strings.Contains(out, tenant.subscriptionID()) || command == "prune" && (err != nil || !strings.Contains(out, "nothing to prune")) ||
+				command == "status" && !strings.Contains(out, "web") {
+				t.Errorf("%s of %s: %v\n%s", command, tenant.tenant, err, out)
+			}
+		}
 	}
 
 	// Ordered away and deleted in one, kept in the other.
