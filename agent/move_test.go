@@ -1,12 +1,17 @@
 package agent
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hlo-agent/hlo-agent/llo"
+	"github.com/hlo-agent/hlo-agent/mapping"
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
 // Of the sides of a move whose component is not to be on either, the one that came
@@ -39,6 +44,41 @@ func TestTheLatestSideOfAMove(t *testing.T) {
 			late, since := latest(c.live, at(100))
 			if late == nil || string(elementOf(late)) != c.late || !since.Equal(at(c.since)) {
 				t.Errorf("the latest is %v, since %v; want %s, since %v", late, since, c.late, at(c.since))
+			}
+		})
+	}
+}
+
+// What a move left here of a component that is another domain's goes when an object of the
+// other agent does the work: the wanted one, or the one that stays while that cannot be made.
+func TestMovedAwayGoesWhenAnotherDoesTheWork(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		said status
+		goes bool
+	}{
+		"the wanted one runs":                          {status{Phase: mapping.Running, Reason: "Running", UID: "theirs"}, true},
+		"it does not yet":                              {status{Phase: mapping.Pending, Reason: "Pending", UID: "theirs"}, false},
+		"this one was reported to run":                 {status{Phase: mapping.Running, Reason: "Running", UID: "ours"}, false},
+		"its name is held, and another stays":          {status{Phase: mapping.Pending, Reason: reasonNameHeld, UID: "theirs"}, true},
+		"its name is held, and none stays":             {status{Phase: mapping.Pending, Reason: reasonNameHeld}, false},
+		"its name was held before, and this one stays": {status{Phase: mapping.Pending, Reason: reasonNameHeld, UID: "ours"}, false},
+		"its kind is missing, and another stays":       {status{Phase: mapping.Pending, Reason: reasonKindMissing, UID: "theirs"}, true},
+		"it is refused":                                {status{Phase: mapping.Refused, Reason: reasonRejected, UID: "theirs"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			r := &reconciler{cfg: Config{DryRun: true, SyncPolicy: syncAll}, tracker: newTracker(time.Now), now: time.Now,
+				clusters: someClusters(t, 1), log: slog.New(slog.NewTextHandler(&log, nil))}
+			e := component("Running")
+			e.Attrs[attrDeployment] = ngsild.Attribute{Kind: ngsild.Property, Value: c.said.value()}
+			p := &pass{view: view{record: record{entity: e}, id: someID}, placement: placement{want: elsewhere}, live: []*llo.Live{{Cluster: defaultCluster, UID: "ours"}}}
+			if err := r.deleteMovedAway(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			if goes := strings.Contains(log.String(), "would be deleted"); goes != c.goes {
+				t.Errorf("it goes: %v\n%s", goes, &log)
 			}
 		})
 	}

@@ -159,8 +159,9 @@ func applyProblem(err error) *problem {
 }
 
 // deleteMovedAway removes our object of a component that is now placed on
-// another domain's element, once it is reported to run there. Until then one of the
-// sides of a move that was under way here does the work.
+// another domain's element, once it is reported to run there, or that an object of the
+// other agent does the work in place of the wanted one. Until then one of the sides of a
+// move that was under way here does the work.
 func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	lacking := p.input.Element == nil && firstLink(&p.entity, attrElement) != "" // it may be ours when it comes back
 	if p.order != removing || len(p.live) == 0 && !lacking {
@@ -170,7 +171,7 @@ func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 		return nil
 	}
 	said := reported(&p.entity)
-	runs := works(said.Phase)
+	runs := works(said.Phase) || said.cannotBeMade() && said.UID != "" // see nameStaying
 	ours := slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == said.UID })
 	if (runs && !ours) || p.order == removing || p.order == none && removed(&p.entity) {
 		return r.letGo(ctx, p, p.live, false)

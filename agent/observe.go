@@ -41,6 +41,7 @@ func (r *reconciler) observe(p *pass) {
 		if main == nil && p.problem.reason == reasonClusterUnreachable {
 			s.remember(&p.entity, p.cluster)
 		}
+		r.nameStaying(p, s)
 		if p.homing != nil && !p.homing.pending {
 			s.Message += "; " + p.homing.message
 		}
@@ -69,6 +70,28 @@ func (r *reconciler) observe(p *pass) {
 		s.Reason, s.Message = reasonContested, "another writer keeps changing serviceComponentStatus. "+s.Message
 	}
 	s.componentStatus = reportOf(s, p.placement, p.runs)
+}
+
+// nameStaying names the object that stays where the wanted one cannot be made: while it
+// does its work, and only then. By that other agents, which may hold the component from
+// a move before, know that theirs is not needed.
+func (r *reconciler) nameStaying(p *pass, s *status) {
+	if !s.cannotBeMade() || p.runs {
+		return
+	}
+	s.identify(&llo.Live{})
+	s.ObservedGeneration = 0
+	for _, l := range p.live {
+		if !l.Deleting && !p.renders(l) && r.clusters.lost(l.Cluster, 0) == nil && sideWorks(p.live, l, p.rules) {
+			s.identify(l)
+			return
+		}
+	}
+}
+
+// cannotBeMade says whether something in the cluster is in the wanted object's way.
+func (s *status) cannotBeMade() bool {
+	return s.Phase == mapping.Pending && (s.Reason == reasonNameHeld || s.Reason == reasonKindMissing)
 }
 
 // observeRemoval reports an ordered removal: Finished only when nothing is left.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hlo-agent/hlo-agent/llo"
@@ -27,5 +29,61 @@ func TestSilenceIsCountedByTheSteadyClock(t *testing.T) {
 	}
 	if v, _ := tr.get(someID); !strings.Contains(v.seenAt.String(), " m=") {
 		t.Errorf("noted since %v, without a reading of the steady clock", v.seenAt)
+	}
+}
+
+// An object that stays where the wanted one cannot be made is named while it does its
+// work, so that another agent can let its own go; an object that does not is not named.
+func TestWhatStaysIsNamedWhileItWorks(t *testing.T) {
+	t.Parallel()
+	set, err := mapping.Load(mapping.Source{Name: "m.yaml", Data: []byte(`{apiVersion: hlo-agent.github.io/v1alpha1, kind: Mapping, metadata: {name: m}, spec: {objects: [
+		{id: works, object: {apiVersion: example.org/v1, kind: Works, metadata: {name: a}}, status: {rules: [{phase: Running}]}},
+		{id: waits, object: {apiVersion: example.org/v1, kind: Waits, metadata: {name: a}}, status: {rules: [{phase: Progressing}]}}]}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := func(name string) schema.GroupVersionKind {
+		return schema.GroupVersionKind{Group: "example.org", Version: "v1", Kind: name}
+	}
+	object := func(name, element string) *llo.Live {
+		return &llo.Live{Key: llo.Key{GVK: kind(name), Name: "a"}, Cluster: defaultCluster, UID: types.UID(name), Annotations: map[string]string{llo.ElementAnnotation: element}}
+	}
+	leaving := object("Works", "a")
+	leaving.Deleting = true
+	held := &problem{mapping.Pending, reasonNameHeld, "held"}
+	for name, c := range map[string]struct {
+		live    []*llo.Live
+		wants   string // the kind of the wanted object
+		problem *problem
+		named   string
+	}{
+		"what stays does its work":               {[]*llo.Live{object("Works", "a")}, "Other", held, "Works"},
+		"it does not":                            {[]*llo.Live{object("Waits", "a")}, "Other", held, ""},
+		"not all of it does":                     {[]*llo.Live{object("Waits", "a"), object("Works", "a")}, "Other", held, ""},
+		"it is on its way out":                   {[]*llo.Live{leaving}, "Other", held, ""},
+		"a part of what is wanted waits":         {[]*llo.Live{object("Waits", "b")}, "Waits", held, ""},
+		"the same, and what stays works":         {[]*llo.Live{object("Waits", "b"), object("Works", "a")}, "Waits", held, "Works"},
+		"what is wanted does its work":           {[]*llo.Live{object("Works", "b")}, "Works", held, "Works"},
+		"the kind is missing":                    {[]*llo.Live{object("Works", "a")}, "Other", &problem{mapping.Pending, reasonKindMissing, "missing"}, "Works"},
+		"it waits for what has nothing to do":    {[]*llo.Live{object("Works", "a")}, "Other", &problem{mapping.Pending, reasonClusterUnreachable, "lost"}, ""},
+		"its own state is that of what it is":    {[]*llo.Live{object("Waits", "b")}, "Waits", nil, "Waits"},
+		"what is wanted is refused and is there": {[]*llo.Live{object("Waits", "b")}, "Waits", &problem{mapping.Refused, reasonRejected, "bad"}, "Waits"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wants := &unstructured.Unstructured{}
+			wants.SetGroupVersionKind(kind(c.wants))
+			wants.SetName("a")
+			tr := newTracker(time.Now)
+			tr.notified(component("Starting"), time.Now())
+			v, _ := tr.get(someID)
+			r := &reconciler{tracker: tr, now: time.Now, clusters: someClusters(t, 1)}
+			p := &pass{view: v, placement: placement{want: wanted}, rules: &rules{Set: set}, cluster: defaultCluster, problem: c.problem, live: c.live,
+				objects: mapping.Rendered{Objects: []*unstructured.Unstructured{wants}}}
+			r.observe(p)
+			if p.status.UID != c.named || (p.status.Kind == "") != (c.named == "") {
+				t.Errorf("%s (%s) names %q", p.status.Phase, p.status.Reason, p.status.UID)
+			}
+		})
 	}
 }
