@@ -63,7 +63,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func newCounter(life time.Duration) (*counter, *http.Client) {
 	c := &counter{life: life, issued: map[string]time.Time{}}
-	bearer := &bearerTransport{base: c, now: time.Now, fetch: clientCredentials(c, "http://issuer.invalid/token", "agent", "hush")}
+	bearer := &bearerTransport{base: c, now: time.Now, fetch: clientCredentials("CB_OAUTH_TOKEN_URL", c, "http://issuer.invalid/token", "agent", "hush")}
 	return c, &http.Client{Transport: bearer}
 }
 

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -43,20 +41,11 @@ func (o Outside) brokerTransport(cfg *Config) (http.RoundTripper, []*reload, err
 	case cfg.BrokerTokenFile != "":
 		bearer.fetch = fileToken("CB_TOKEN_FILE", cfg.BrokerTokenFile, o.Now)
 	case cfg.OAuthTokenURL != "":
-		bearer.fetch = clientCredentials(base, cfg.OAuthTokenURL, cfg.OAuthClientID, cfg.OAuthSecret)
+		bearer.fetch = clientCredentials("CB_OAUTH_TOKEN_URL", base, cfg.OAuthTokenURL, cfg.OAuthClientID, cfg.OAuthSecret)
 	default:
 		return way, renewed, nil
 	}
 	return bearer, renewed, nil
-}
-
-// clientCredentials asks a token endpoint.
-func clientCredentials(base http.RoundTripper, url, id string, secret Secret) func(context.Context) (*oauth2.Token, error) {
-	credentials := clientcredentials.Config{ClientID: id, ClientSecret: string(secret), TokenURL: url}
-	client := &http.Client{Transport: base, Timeout: 10 * time.Second}
-	return func(ctx context.Context) (*oauth2.Token, error) {
-		return credentials.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
-	}
 }
 
 // newClient makes the real broker's client from the settings.

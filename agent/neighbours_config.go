@@ -47,9 +47,9 @@ func (o Outside) peerTransport(cfg *Config) (http.RoundTripper, []*reload, error
 	bearer := &bearerTransport{base: way, now: o.Now}
 	switch {
 	case cfg.PeerTokenURL != "":
-		bearer.fetch = clientCredentials(base, cfg.PeerTokenURL, cfg.PeerClientID, cfg.PeerSecret)
+		bearer.fetch = clientCredentials("HLO_OAUTH_TOKEN_URL", base, cfg.PeerTokenURL, cfg.PeerClientID, cfg.PeerSecret)
 	case cfg.ShimURL != "":
-		shim := &shimTokens{&http.Client{Transport: base, Timeout: peerTimeout}, strings.TrimRight(cfg.ShimURL, "/") + "/token/hlo", o.Now}
+		shim := &shimTokens{&http.Client{Transport: base, Timeout: peerTimeout, CheckRedirect: sendOnNothing}, strings.TrimRight(cfg.ShimURL, "/") + "/token/hlo", o.Now}
 		bearer.fetch = shim.token
 	default:
 		return way, renewed, nil

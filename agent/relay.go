@@ -39,7 +39,7 @@ type relay struct {
 }
 
 func newRelay(l *lead, way http.RoundTripper, secret func() []string, count func(string)) *relay {
-	return &relay{lead: l, secret: secret, client: &http.Client{Transport: way, Timeout: hopTime}, count: count, learned: make(chan struct{}, 1)}
+	return &relay{lead: l, secret: secret, client: &http.Client{Transport: way, Timeout: hopTime, CheckRedirect: sendOnNothing}, count: count, learned: make(chan struct{}, 1)}
 }
 
 // take implements ngsild.ReceiverConfig.Relay.
