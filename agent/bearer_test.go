@@ -167,7 +167,7 @@ func TestTokenFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
-		if _, err := client.Get("http://broker.invalid/x"); err == nil || !strings.Contains(err.Error(), "CB_TOKEN_FILE: there is no token in ") {
+		if _, err := client.Get("http://broker.invalid/x"); err == nil || !strings.Contains(err.Error(), "CB_TOKEN_FILE: the file that it names is empty") {
 			t.Errorf("with an empty file: %v", err)
 		}
 	})
