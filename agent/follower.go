@@ -75,6 +75,25 @@ func (s *service) awaitLead(ctx context.Context, files []*reload) bool {
 	return elected
 }
 
+// handOnRest hands on what this copy has answered while it followed and not handed on
+// yet, and says what is missing. It takes nothing in any more. Who led has no need of
+// that: the next one lists everything.
+func (s *service) handOnRest() {
+	if s.relay == nil || s.lead.leader() == s.lead.self {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*hopTime)
+	defer cancel()
+	waiting, stop := context.WithTimeout(ctx, hopTime)
+	defer stop()
+	if !s.receiver.Drain(waiting) {
+		s.relay.miss()
+	}
+	if err := s.relay.last(ctx); err != nil {
+		s.log.Warn("the copy that leads could not be told that notifications may be missing, which its next resync finds", "err", err)
+	}
+}
+
 // keepLearning learns the secret at once, and again and again until ctx ends.
 func (s *service) keepLearning(ctx context.Context) {
 	for {

@@ -129,7 +129,7 @@ func (s *service) front(ctx context.Context, next http.Handler) http.Handler {
 		case !s.lead.acts():
 			forward.ServeHTTP(w, req)
 		case from != "" && req.Header.Get(missedHeader) != "" && s.receiver.Authorized(req):
-			s.log.Info("another copy let notifications go, listing everything", "copy", from)
+			s.log.Info("another copy may have let notifications go, listing everything", "copy", from)
 			s.wantResync()
 			w.WriteHeader(http.StatusNoContent)
 		default:

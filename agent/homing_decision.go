@@ -200,6 +200,7 @@ func (r *reconciler) writeDecision(ctx context.Context, p *pass, d *decision) er
 		return nil
 	}
 	err := r.client.Merge(ctx, p.id, attrs)
+	r.tracker.said(&p.view, attrs, err)
 	r.metrics.statusWrites.WithLabelValues(outcome(err)).Inc()
 	if errors.Is(err, ngsild.ErrNotFound) {
 		r.tracker.update(p.id, func(rec *record) { rec.absent = true })

@@ -315,6 +315,7 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 		r.tracker.update(p.id, func(rec *record) { rec.restored, rec.again = r.now(), o }) // the echo may come before the answer
 	}
 	err := r.client.Merge(ctx, p.id, attrs)
+	r.tracker.said(&p.view, attrs, err)
 	r.metrics.statusWrites.WithLabelValues(outcome(err)).Inc()
 	if errors.Is(err, ngsild.ErrNotFound) {
 		r.tracker.update(p.id, func(rec *record) { rec.absent = true })

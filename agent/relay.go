@@ -25,8 +25,9 @@ const (
 
 // relay hands notifications on to the copy that leads. What does not arrive is let
 // go, and everything after it, until that copy was told that something is missing:
-// then it lists everything. So nothing is lost, and nothing piles up. Safe for
-// concurrent use.
+// then it lists everything. So nothing is lost, and nothing piles up. It is told so at
+// the beginning too, since who ran here before may have been killed with something that
+// was answered and not handed on. Safe for concurrent use.
 type relay struct {
 	lead    *lead
 	secret  func() []string
@@ -39,7 +40,9 @@ type relay struct {
 }
 
 func newRelay(l *lead, way http.RoundTripper, secret func() []string, count func(string)) *relay {
-	return &relay{lead: l, secret: secret, client: &http.Client{Transport: way, Timeout: hopTime, CheckRedirect: sendOnNothing}, count: count, learned: make(chan struct{}, 1)}
+	r := &relay{lead: l, secret: secret, client: &http.Client{Transport: way, Timeout: hopTime, CheckRedirect: sendOnNothing}, count: count, learned: make(chan struct{}, 1)}
+	r.owe()
+	return r
 }
 
 // take implements ngsild.ReceiverConfig.Relay.
@@ -64,6 +67,11 @@ func (r *relay) miss() {
 	r.mu.Lock()
 	r.missed = true
 	r.mu.Unlock()
+	r.owe()
+}
+
+// owe has the word said that something is missing.
+func (r *relay) owe() {
 	select {
 	case r.learned <- struct{}{}:
 	default:
@@ -78,18 +86,40 @@ func (r *relay) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		r.mu.Lock()
-		r.missed = false // what is let go from now on is said by the next word
-		r.mu.Unlock()
-		if r.send(ctx, nil, true) == nil {
+		if r.say(ctx) == nil {
 			continue
 		}
-		r.miss()
 		select {
 		case <-time.After(missedWait):
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// say tells the copy that leads that something is missing.
+func (r *relay) say(ctx context.Context) error {
+	r.mu.Lock()
+	missed := r.missed
+	r.missed = false // what is let go from now on is said by the next word
+	r.mu.Unlock()
+	err := r.send(ctx, nil, true)
+	switch {
+	case err != nil && missed:
+		r.miss()
+	case err != nil:
+		r.owe()
+	}
+	return err
+}
+
+// last says once more that something is missing, if that was not heard yet.
+func (r *relay) last(ctx context.Context) error {
+	select {
+	case <-r.learned:
+		return r.say(ctx)
+	default:
+		return nil
 	}
 }
 

@@ -158,6 +158,7 @@ func (o Outside) Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	cancel()
 	err = group.Wait()
+	s.handOnRest()
 	if errors.Is(context.Cause(ctx), ErrLeadLost) {
 		err = errors.Join(ErrLeadLost, err)
 	}
@@ -264,7 +265,8 @@ func (s *service) routes() *mux.Router {
 // stop ends the agent in an order that loses nothing: subscriptions that are
 // to go are deleted while notifications are still answered, then what is
 // queued is done. Where another copy takes over, which lists everything, only what
-// is under way is done; cut ends what takes too long.
+// is under way is done. Orders that only we know of are written again. cut ends what
+// takes too long.
 func (s *service) stop(ctx context.Context, cut func()) {
 	drain := drainTime
 	if s.lead.elects {
@@ -290,6 +292,7 @@ func (s *service) stop(ctx context.Context, cut func()) {
 	case <-time.After(drain):
 		s.log.Warn("stopped with work left; the next start finds it again", "entities", s.queue.Len())
 	}
+	s.putBackCrossed(ctx)
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
 	if !s.lead.leave(leaving, cut) {

@@ -191,6 +191,10 @@ func (s *service) nextResync(whole time.Time) time.Time {
 }
 
 func (s *service) resyncOnce(ctx context.Context) error {
+	select {
+	case <-s.ask: // what was missing until now is found
+	default:
+	}
 	subscribed := s.subscribed.Load()
 	err := s.resync(ctx)
 	s.metrics.resyncs.WithLabelValues(outcome(err)).Inc()

@@ -44,6 +44,9 @@ type record struct {
 	wroteAt     time.Time
 	restored    time.Time // when we last began to write an order again, over a report
 	again       order     // that order
+	saidBy      time.Time // when the last status word that we wrote had arrived, at the latest, by our clock
+	saidOf      order     // the newest order that was known when it was written
+	saidOfAt    time.Time // and when that was notified
 	heldSince   time.Time // a status is waiting to be written since
 	correctable bool      // a foreign report may be corrected once
 

@@ -225,6 +225,26 @@ func (r *Receiver) Run(ctx context.Context) error {
 	return nil
 }
 
+// Drain does what Run does with all that waits now, beside Run or after it, for as long as
+// ctx lasts, and says whether nothing waits any more.
+func (r *Receiver) Drain(ctx context.Context) (empty bool) {
+	var group sync.WaitGroup
+	for range relays {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				select {
+				case body := <-r.waiting:
+					r.deliver(body)
+				default:
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	return len(r.waiting) == 0
+}
+
 func (r *Receiver) deliver(body []byte) {
 	defer r.bodies.release(body)
 	if r.cfg.Relay != nil && r.cfg.Relay(body) {
