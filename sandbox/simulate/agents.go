@@ -288,5 +288,6 @@ func (w *world) serveBroker(a *agentRun, req *http.Request) *http.Response {
 		w.acts(a, req.Method+" "+brief(req.URL.Path))
 	}
 	w.watchWrite(a, req, body)
+	w.crossWrite(req)
 	return handle(w.broker, req)
 }

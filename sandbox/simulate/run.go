@@ -20,10 +20,11 @@ func run(seed uint64) *journal {
 	defer w.close()
 	w.play(slices.Concat(w.swarm(w.people(), 30, 60, 100), w.swarm(trouble(), 10, 30, 60, 100), w.elections()), w.happenings())
 	w.heal()
-	w.changeLeader()
+	crossed := w.changeLeader()
 	time.Sleep(quiet)
 	w.checkCopies(moveTimeout)
 	w.check()
+	w.checkCrossed(crossed)
 	kube, broker := w.book.writes()
 	time.Sleep(resting)
 	if k, b := w.book.writes(); k != kube || b != broker && !w.datedAhead() {

@@ -32,13 +32,14 @@ type world struct {
 	temper temper
 	homed  *homed // nil: people choose the elements
 
-	mu     sync.Mutex
-	agents map[string]*agentRun
-	past   []*agentRun // lives that are over
-	lives  int
-	closed bool // nothing starts any more
-	now    faults
-	post   post
+	mu       sync.Mutex
+	agents   map[string]*agentRun
+	past     []*agentRun // lives that are over
+	lives    int
+	closed   bool // nothing starts any more
+	now      faults
+	post     post
+	crossing string // a component that is ordered away as soon as a report of it comes
 }
 
 // faults is what is out of order for now.
