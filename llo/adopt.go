@@ -26,7 +26,7 @@ func (t *target) adoptFrom(ctx context.Context, now *sighting) (Result, error) {
 	if err := t.kind.silent("adopt", t.key); err != nil {
 		return Result{}, err
 	}
-	body, err := t.conn().do(ctx, request{verb: "get", kind: t.key.GVK.Kind, path: t.path})
+	body, err := t.conn().do(ctx, request{verb: "get", kind: t.key.GVK.Kind, path: t.path, hidden: t.hidden})
 	if isAbsent(err) {
 		return Result{}, t.fail(ErrRetry, "the object to adopt has gone")
 	}
@@ -93,7 +93,7 @@ func (t *target) takeFields(ctx context.Context, found *unstructured.Unstructure
 	}
 	answer, err := t.conn().do(ctx, request{
 		verb: "adopt", kind: t.key.GVK.Kind, method: http.MethodPatch, patch: types.JSONPatchType,
-		path: t.path, body: patch, options: &metav1.PatchOptions{FieldManager: t.manager},
+		path: t.path, body: patch, hidden: t.hidden, options: &metav1.PatchOptions{FieldManager: t.manager},
 	})
 	if err != nil {
 		return "", t.classify("adopt", err)

@@ -34,6 +34,7 @@ type api struct {
 	http    *http.Client
 	observe func(verb, kind string, code int, d time.Duration)
 	reach   *reach
+	warned  *warnings
 }
 
 func (c *Cluster) newAPI(config *rest.Config) (*api, error) {
@@ -44,7 +45,7 @@ func (c *Cluster) newAPI(config *rest.Config) (*api, error) {
 	if config.QPS == 0 {
 		config.QPS = -1
 	}
-	config.WarningHandlerWithContext = &warnings{log: c.log}
+	config.WarningHandlerWithContext = rest.NoWarnings{} // do tells them
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func (c *Cluster) newAPI(config *rest.Config) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &api{client: restClient, http: client, observe: c.observe, reach: c.reach}, nil
+	return &api{client: restClient, http: client, observe: c.observe, reach: c.reach, warned: &warnings{log: c.log}}, nil
 }
 
 // close ends the idle connections; the api stays usable.
@@ -68,6 +69,7 @@ type request struct {
 	options    runtime.Object // query parameters, may be nil
 	patch      types.PatchType
 	body       []byte
+	hidden     func() Texts // what the answer may repeat and no log; nil: nothing
 }
 
 func (a *api) build(r request) *rest.Request {
@@ -102,6 +104,9 @@ func (a *api) do(ctx context.Context, r request) ([]byte, error) {
 	began, code := time.Now(), 0
 	result := call.Do(ctx)
 	result.StatusCode(&code)
+	for _, warning := range result.Warnings() {
+		a.warned.tell(warning, r.hidden)
+	}
 	a.observe(r.verb, r.kind, code, time.Since(began))
 	err := result.Error()
 	a.reach.note(ctx, code, err)

@@ -208,7 +208,7 @@ func (t *target) send(ctx context.Context, r request) (*sighting, error) {
 	if err := t.kind.silent(r.verb, t.key); err != nil {
 		return nil, err
 	}
-	r.kind, r.path = t.key.GVK.Kind, t.path
+	r.kind, r.path, r.hidden = t.key.GVK.Kind, t.path, t.hidden
 	body, err := t.conn().do(ctx, r)
 	if err != nil {
 		return nil, err
@@ -222,11 +222,20 @@ func (t *target) send(ctx context.Context, r request) (*sighting, error) {
 }
 
 func (t *target) classify(verb string, err error) error {
-	body, unreadable := t.rendered()
-	if unreadable != nil {
+	return classify(verb, t.key, err, true, t.hidden())
+}
+
+// hidden are the texts in what is wanted and in what is there.
+func (t *target) hidden() Texts {
+	body, err := t.rendered()
+	if err != nil {
 		body = t.body
 	}
-	return classify(verb, t.key, err, body)
+	now := t.store.get(t.key)
+	if now == nil {
+		return contentOf(body)
+	}
+	return contentOf(body, now.content())
 }
 
 func resultOf(action string, s *sighting) Result {
@@ -236,7 +245,7 @@ func resultOf(action string, s *sighting) Result {
 // conflicts gives the paths of the fields that other managers have set otherwise,
 // empty if err is not about that.
 func conflicts(err error) []string {
-	return causes(err, func(cause metav1.StatusCause) string { return cause.Field })
+	return causes(err, func(cause metav1.StatusCause) string { return plainPath(cause.Field) })
 }
 
 // managers gives who they are.

@@ -14,9 +14,9 @@ import (
 // the schema: an undeclared field, or a value of another type. It comes as a 500.
 const untyped = "failed to create typed patch object"
 
-// classify turns what went wrong with a request into an *Error. body is what was
-// sent, nil if nothing was; nothing of it may show.
-func classify(verb string, key Key, err error, body map[string]any) error {
+// classify turns what went wrong with a request into an *Error. sent says whether that
+// was an object; nothing of hidden may show.
+func classify(verb string, key Key, err error, sent bool, hidden Texts) error {
 	if own := (*Error)(nil); errors.As(err, &own) {
 		return err
 	}
@@ -27,12 +27,12 @@ func classify(verb string, key Key, err error, body map[string]any) error {
 		return result
 	}
 	status := answer.Status()
-	result.Message = messageOf(status, body)
+	result.Message = messageOf(status, hidden)
 	switch {
 	case isOtherUID(err):
 	case status.Code == http.StatusUnprocessableEntity, status.Code == http.StatusBadRequest,
 		status.Code == http.StatusRequestEntityTooLarge, strings.HasPrefix(status.Message, untyped):
-		if body != nil {
+		if sent {
 			result.Err = ErrInvalid
 		}
 	case status.Code == http.StatusNotFound && verb == "apply" && !isNamespace(status):

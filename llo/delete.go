@@ -43,13 +43,13 @@ func (c *Cluster) Delete(ctx context.Context, l *Live) error {
 	}
 	answer, err := c.conn().do(ctx, request{
 		verb: "delete", kind: l.GVK.Kind, method: http.MethodDelete,
-		path: r.path(l.GVK, l.Namespace, l.Name), body: body,
+		path: r.path(l.GVK, l.Namespace, l.Name), body: body, hidden: l.hidden,
 	})
 	if isAbsent(err) || apierrors.IsConflict(err) {
 		return nil // gone, or another one has the name
 	}
 	if err != nil {
-		return classify("delete", l.Key, err, nil)
+		return classify("delete", l.Key, err, false, l.hidden())
 	}
 	// Where a finalizer holds it the object is answered, else a status.
 	if held, err := c.sight(l.GVK, string(answer)); err == nil {

@@ -177,7 +177,7 @@ func (f *follower) listAndWatch(ctx context.Context, reflector *cache.Reflector)
 	if apierrors.IsNotFound(err) {
 		f.kind.keep(nil)
 	}
-	return classify("list", f.key(), err, nil)
+	return classify("list", f.key(), err, false, nil)
 }
 
 // follows is called when the store has become true.

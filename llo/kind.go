@@ -122,7 +122,7 @@ func (k *kind) find(ctx context.Context) (*resource, error) {
 	case apierrors.IsNotFound(err):
 		return nil, k.confirmAbsent(ctx)
 	case err != nil:
-		return nil, classify("discover", Key{GVK: k.gvk}, err, nil)
+		return nil, classify("discover", Key{GVK: k.gvk}, err, false, nil)
 	}
 	var list metav1.APIResourceList
 	if err := json.Unmarshal(body, &list); err != nil || list.Kind != "APIResourceList" {
@@ -142,7 +142,7 @@ func (k *kind) find(ctx context.Context) (*resource, error) {
 func (k *kind) confirmAbsent(ctx context.Context) error {
 	body, err := k.cluster.conn().do(ctx, request{verb: "discover", kind: k.gvk.Kind, path: []string{"apis"}})
 	if err != nil {
-		return classify("discover", Key{GVK: k.gvk}, err, nil)
+		return classify("discover", Key{GVK: k.gvk}, err, false, nil)
 	}
 	var groups metav1.APIGroupList
 	if err := json.Unmarshal(body, &groups); err != nil || groups.Kind != "APIGroupList" {

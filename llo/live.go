@@ -78,3 +78,6 @@ func (l *Live) content() map[string]any {
 	}
 	return content
 }
+
+// hidden are the texts in it that no message may repeat.
+func (l *Live) hidden() Texts { return contentOf(l.content()) }

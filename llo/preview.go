@@ -50,7 +50,7 @@ func (c *Cluster) Preview(ctx context.Context, o *unstructured.Unstructured) (Pr
 
 // read asks for the object itself; nil if it is not there.
 func (t *target) read(ctx context.Context) (*unstructured.Unstructured, error) {
-	body, err := t.conn().do(ctx, request{verb: "get", kind: t.key.GVK.Kind, path: t.path})
+	body, err := t.conn().do(ctx, request{verb: "get", kind: t.key.GVK.Kind, path: t.path, hidden: t.hidden})
 	if isAbsent(err) || apierrors.IsNotFound(err) && t.store.get(t.key) == nil {
 		return nil, nil
 	}
@@ -80,7 +80,7 @@ func (t *target) dryRun(ctx context.Context, guard map[string]any, force bool) (
 		return nil, err
 	}
 	body, err := t.conn().do(ctx, request{
-		verb: "preview", kind: t.key.GVK.Kind, path: t.path, method: http.MethodPatch, patch: types.ApplyPatchType, body: text,
+		verb: "preview", kind: t.key.GVK.Kind, path: t.path, method: http.MethodPatch, patch: types.ApplyPatchType, body: text, hidden: t.hidden,
 		options: &metav1.PatchOptions{
 			DryRun: []string{metav1.DryRunAll}, FieldManager: t.manager, Force: &force, FieldValidation: metav1.FieldValidationIgnore,
 		},

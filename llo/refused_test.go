@@ -133,6 +133,19 @@ func TestRefusals(t *testing.T) {
 			status("422 Unprocessable Entity", `"reason":"Invalid","code":422,"message":"secret-image:1","details":{"causes":[{"reason":"FieldValueInvalid","field":"spec.image","message":"Invalid value: {\"a\":\"secret-image:1\"}: no"}]}`),
 			llo.ErrInvalid, "spec.image: invalid value",
 		},
+		"demand that repeats a value": {
+			status("422 Unprocessable Entity", `"reason":"Invalid","code":422,"message":"no","details":{"causes":[{"reason":"FieldValueRequired","field":"spec","message":"Required value: a digest in secret-image:1"},`+
+				`{"reason":"FieldValueInvalid","field":"spec.image","message":"spec.image in body should not be secret-image:1"}]}`),
+			llo.ErrInvalid, "spec.image: invalid value: should not be […]; spec: required value: a digest in […]",
+		},
+		"part of a value": {
+			status("403 Forbidden", `"reason":"Forbidden","code":403,"message":"the password pa55word-1 of pa55word-2 and pa55word-3 is weak"`),
+			llo.ErrRetry, "the password […] of […] and […] is weak",
+		},
+		"item of a list": {
+			status("500 Internal Server Error", `"code":500,"message":"failed to create typed patch object (a/b; v1, Kind=C): .spec.list[=\"a pa55.word\"]: field not declared in schema"`),
+			llo.ErrInvalid, `spec.list[=[…]]: field not declared in schema`,
+		},
 		"not an object": {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[]", llo.ErrRetry, "not the expected JSON: byte '[' at 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +153,12 @@ func TestRefusals(t *testing.T) {
 			c := w.run()
 			w.wire.answerWith(test.answer)
 			o := w.component("a", set("secret-image:1", "spec", "image"))
-			set([]any{map[string]any{"key": "ab", "value": `a "b"`}}, "spec", "envVars")(o.Object)
+			set([]any{
+				map[string]any{"key": "ab", "value": `a "b"`},
+				map[string]any{"key": "document", "value": `{"a": {"password": "pa55word-1"}}`},
+				map[string]any{"key": "address", "value": "amqp://robot:pa55word-2@queue"},
+				map[string]any{"key": "argument", "value": "--password=pa55word-3"},
+			}, "spec", "envVars")(o.Object)
 			_, err := c.Apply(t.Context(), o)
 			var own *llo.Error
 			if !errors.Is(err, test.want) || !errors.As(err, &own) {
@@ -180,5 +198,30 @@ func TestServerFieldsOfARenderedObjectAreNotSent(t *testing.T) {
 	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap"}}
 	if _, err := c.Apply(t.Context(), o); !errors.Is(err, llo.ErrInvalid) {
 		t.Errorf("apply of an object without metadata: %v, want ErrInvalid", err)
+	}
+}
+
+// TestWarnings: the API server may repeat in a warning what was sent, and what is there.
+func TestWarnings(t *testing.T) {
+	w := newWorld(t)
+	c := w.run()
+	w.apply(c, w.component("a", set("the-old-pa55word", "spec", "imageRegistry", "password")), llo.ActionCreated)
+	w.wire.answerWith("HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nWarning: 299 - \"mind the-new-pa55word and the-old-pa55word\"\r\n\r\n" +
+		`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"not the-new-pa55word for the-old-pa55word"}`)
+	_, err := c.Apply(t.Context(), w.component("a", set("the-new-pa55word", "spec", "imageRegistry", "password")))
+	if want := "not […] for […]"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("apply: %v, want %q", err, want)
+	}
+	live, _ := c.Get(w.key("a"))
+	for what, err := range map[string]error{"delete": c.Delete(t.Context(), live), "release": c.Release(t.Context(), live)} {
+		if err == nil || strings.Contains(err.Error(), "the-old-pa55word") {
+			t.Errorf("%s: %v, want it without what is there", what, err)
+		}
+	}
+	if n := w.log.count("mind […] and […]"); n != 1 {
+		t.Errorf("the warning was logged %d times:\n%s", n, w.log.text.String())
+	}
+	if n := w.log.count("old-pa55word"); n > 0 {
+		t.Errorf("what is there was logged:\n%s", w.log.text.String())
 	}
 }

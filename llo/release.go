@@ -40,13 +40,13 @@ func (c *Cluster) Release(ctx context.Context, l *Live) error {
 	}
 	answer, err := c.conn().do(ctx, request{
 		verb: "release", kind: l.GVK.Kind, method: http.MethodPatch, patch: types.MergePatchType,
-		path: r.path(l.GVK, l.Namespace, l.Name), body: body, options: &metav1.PatchOptions{FieldManager: c.manager},
+		path: r.path(l.GVK, l.Namespace, l.Name), body: body, hidden: l.hidden, options: &metav1.PatchOptions{FieldManager: c.manager},
 	})
 	if isAbsent(err) || isOtherUID(err) || apierrors.IsConflict(err) {
 		return nil
 	}
 	if err != nil {
-		return classify("release", l.Key, err, nil)
+		return classify("release", l.Key, err, false, l.hidden())
 	}
 	released, err := c.sight(l.GVK, string(answer))
 	if err != nil {

@@ -44,7 +44,7 @@ func (f *follower) watch(ctx context.Context, options metav1.ListOptions) (watch
 	case err == nil && !initial:
 		f.follows()
 	case err != nil && !initial && ctx.Err() == nil:
-		f.note(classify("watch", f.key(), err, nil))
+		f.note(classify("watch", f.key(), err, false, nil))
 	}
 	if err != nil && (net.IsConnectionRefused(err) || initial && apierrors.IsTooManyRequests(err)) {
 		// The Reflector would wait for up to a minute here and not see ctx end. As an

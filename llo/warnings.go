@@ -1,9 +1,10 @@
 package llo
 
 import (
-	"context"
 	"log/slog"
 	"sync"
+
+	"k8s.io/apimachinery/pkg/util/net"
 )
 
 // maxWarnings bounds how many different warnings of the API server are told.
@@ -17,10 +18,17 @@ type warnings struct {
 	told map[string]struct{}
 }
 
-// HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext. 299 is
-// the only code that Kubernetes sends.
-func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, code int, _ string, text string) {
-	if code == 299 && text != "" && w.first(text) {
+// tell logs a warning without what may not show. 299 is the only code that Kubernetes
+// sends.
+func (w *warnings) tell(warning net.WarningHeader, hidden func() Texts) {
+	text := warning.Text
+	if warning.Code != 299 || text == "" {
+		return
+	}
+	if hidden != nil {
+		text = hidden().CutFrom(text)
+	}
+	if w.first(text) {
 		w.log.Warn("the API server warns", "warning", text)
 	}
 }
