@@ -1,149 +1,95 @@
 package agent
 
 import (
-	"context"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/netip"
-	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/hlo-agent/hlo-agent/agent/systems"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hlo-agent/hlo-agent/allocation"
-	"github.com/hlo-agent/hlo-agent/allocation/peer"
-	"github.com/hlo-agent/hlo-agent/homing"
-	"github.com/hlo-agent/hlo-agent/overlay"
+	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
-// What a token endpoint says may repeat the secret; what is said of it does not.
-func TestTokenErrorsHoldNoSecret(t *testing.T) {
+func TestCredentials(t *testing.T) {
 	t.Parallel()
-	const id, secret = "agent", `hush&"hush+1`
-	text, err := json.Marshal(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	quoted, escaped := string(text), url.QueryEscape(secret)
-	const refused, asJSON, asForm = "HTTP/1.0 400 x", "\r\nContent-Type: application/json", "\r\nContent-Type: text/plain"
-	for _, c := range []struct{ name, head, body, want string }{
-		{"described", refused + asJSON, `{"error":"invalid_client","error_description":` + quoted + `}`, "it answers 400 invalid_client"},
-		{"its code", refused + asJSON, `{"error":` + quoted + `}`, "it answers 400"},
-		{"its code, with success", "HTTP/1.0 200 OK" + asJSON, `{"error":` + quoted + `}`, "it answers 200"},
-		{"no JSON", refused + asJSON, secret, "it answers 400"},
-		{"no JSON, with success", "HTTP/1.0 200 OK" + asJSON, secret, "its answer is not as expected"},
-		{"another type", "HTTP/1.0 200 OK" + asJSON, `{"access_token":{"x":` + quoted + `}}`, "its answer is not as expected"},
-		{"a form", refused + asForm, "error=" + escaped, "it answers 400"},
-		{"no form", "HTTP/1.0 200 OK" + asForm, "%zz" + escaped, "its answer is not as expected"},
-		{"what was sent", refused, "", "it answers 400"},
-		{"what was sent, as JSON", "HTTP/1.0 200 OK" + asJSON, "", "its answer is not as expected"},
-		{"its reason", "HTTP/1.0 403 " + secret, "", "it answers 403"},
-		{"a redirect", "HTTP/1.0 307 x\r\nLocation: http://127.0.0.1:1/" + escaped, "", "it answers 307, and redirects are not followed"},
-		{"a wrong redirect", "HTTP/1.0 307 x\r\nLocation: http://%zz/" + escaped, "", ""},
-		{"no HTTP", "HTTP/1.0 " + secret, "", ""},
-		{"no HTTP, in base64", base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id) + ":" + url.QueryEscape(secret))), "", ""},
+	for name, c := range map[string]struct{ object, message, want string }{
+		"fields and variables": {
+			"{spec: {image: a/b, imageRegistry: {username: robot, password: hunter1}, envVars: [{key: DB_PASS, value: hunter2}, {key: MODE, value: quick}], networkOverlay: {privateKey: hunter3}}}",
+			"a/b for robot with hunter1, hunter2, hunter3 and quick", "a/b for robot with […], […], […] and quick",
+		},
+		"a Secret, in clear and as it is kept": {
+			"{kind: Secret, data: {.dockerconfigjson: eyJhdXRocyI6eyJoIjp7InBhc3N3b3JkIjoiaHVudGVyMSJ9fX0=}, stringData: {x: hunter2}}",
+			"hunter1, hunter2, aHVudGVyMg==", "[…], […], […]",
+		},
+		"documents": {
+			`{spec: {config: "{\"mode\": \"quick\", \"password\": \"hunter1\"}", file: "mode: quick\ntoken: hunter2\nAPI_KEY=hunter3\n"}}`,
+			"quick hunter1 hunter2 hunter3", "quick […] […] […]",
+		},
+		"arguments and addresses": {
+			"{spec: {args: [--token=hunter1, --password, hunter2, 'amqp://u:hunter3@h/p']}}", "hunter1 hunter2 hunter3", "[…] […] […]",
+		},
+		"numbers, flags and references": {
+			"{spec: {password: 123456, token: true, secret: {secretName: web-tls}}}", "123456 is true in web-tls", "[…] is true in web-tls",
+		},
+		"in quotes": {`{spec: {password: 'a"b\c', token: x}}`, `"a\"b\\c" and "x" of box`, `"[…]" and "[…]" of box`},
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body := c.body
-			if strings.HasPrefix(c.name, "what was sent") {
-				got, err := httputil.DumpRequest(r, true)
-				if err != nil {
-					t.Error(err)
-				}
-				body = string(got)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := credentials(parsedObject(t, c.object).Object).CutFrom(c.message); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
 			}
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close()
-			_, _ = io.WriteString(conn, c.head+"\r\n\r\n"+body) // the caller went away
-		}))
-		_, err := clientCredentials("CB_OAUTH_TOKEN_URL", http.DefaultTransport, server.URL, id, secret)(t.Context())
-		server.Close()
-		if err == nil || !strings.HasPrefix(err.Error(), "CB_OAUTH_TOKEN_URL: ask for a token: "+c.want) {
-			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
-			continue
-		}
-		for _, part := range []string{"hush", "aHVzaCY", "aHVzaCUy", "YWdlbnQ6"} {
-			if strings.Contains(err.Error(), part) {
-				t.Errorf("%s: %q is in %v", c.name, part, err)
-			}
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := clientCredentials("CB_OAUTH_TOKEN_URL", http.DefaultTransport, "http://127.0.0.1:1", id, secret)(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("cut off: %v", err)
+		})
 	}
 }
 
-// Whoever answers with a redirect does not have secrets sent where it says.
-func TestNothingIsSentOn(t *testing.T) {
+// TestObjectsHideTheirCredentials: an orchestrator may repeat in the status of a resource what its spec holds.
+func TestObjectsHideTheirCredentials(t *testing.T) {
 	t.Parallel()
-	away, heard := listener(t)
-	for _, code := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
-		here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, away+r.URL.Path, code)
-		}))
-		t.Cleanup(here.Close)
-		set, err := systems.New([]byte("systems: [{name: SDN-C, kind: service, url: "+here.URL+", reserveUrl: "+here.URL+"}]"), systems.Config{})
-		if err != nil {
-			t.Fatal(err)
+	rules, err := loadRules(&Config{Namespace: "edge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := parsedObject(t, `{apiVersion: llo.aeros-project.eu/v1alpha1, kind: ServiceComponentK8s, metadata: {name: a, namespace: edge},
+		spec: {imageRegistry: {password: hunter1}, envVars: [{key: API_KEY, value: hunter2}]},
+		status: {conditions: [{type: Ready, status: "False", reason: PullFailed, message: "no pull with hunter1, started with hunter2"}]}}`)
+	state := rules.Observe(o)
+	if want := "no pull with […], started with […]"; state.Message != want {
+		t.Errorf("it says %q, want %q", state.Message, want)
+	}
+	for _, c := range conditionsOf(o) {
+		if strings.Contains(c.Message, "hunter") {
+			t.Errorf("a condition says %q", c.Message)
 		}
-		o := Outside{}.orReal()
-		broker := func(cfg Config) error {
-			cfg.BrokerURL = here.URL
-			client, _, err := o.client(&cfg, nil)
-			if err != nil {
-				return err
-			}
-			return client.Merge(t.Context(), "urn:c", map[string]any{"x": 1})
-		}
-		domain := func(cfg Config) error {
-			way, _, err := o.peerTransport(&cfg)
-			if err != nil {
-				return err
-			}
-			return peer.NewClient(way).Allocate(t.Context(), here.URL, &allocation.Allocation{Component: "urn:c", Service: "urn:s", Image: "i", Password: "hush"})
-		}
-		leads := newLead(true)
-		name := "copy@" + here.URL
-		leads.holder.Store(&name)
-		for who, c := range map[string]struct {
-			send func() error
-			want string
-		}{
-			"broker": {func() error { return broker(Config{}) }, strconv.Itoa(code)},
-			"domain": {func() error { return domain(Config{}) }, strconv.Itoa(code)},
-			"the broker's issuer": {func() error {
-				return broker(Config{OAuthTokenURL: here.URL + "/token", OAuthClientID: "a", OAuthSecret: "hush"})
-			}, "CB_OAUTH_TOKEN_URL"},
-			"the domains' issuer": {func() error {
-				return domain(Config{PeerTokenURL: here.URL + "/token", PeerClientID: "a", PeerSecret: "hush"})
-			}, "HLO_OAUTH_TOKEN_URL"},
-			"the shim, for tokens": {func() error { return domain(Config{ShimURL: here.URL}) }, strconv.Itoa(code)},
-			"the shim": {func() error {
-				return overlay.NewShim(here.URL, http.DefaultTransport).Configure(t.Context(), "urn:s", netip.MustParsePrefix("10.13.7.0/24"), nil)
-			}, strconv.Itoa(code)},
-			"a system": {func() error {
-				return set.Reserver("p").Reserve(t.Context(), homing.Reservation{Name: "hold_a", Controller: "SDN-C"}, "c1")
-			}, strconv.Itoa(code)},
-			"another copy": {func() error {
-				return newRelay(leads, http.DefaultTransport, func() []string { return []string{"hush"} }, nil).send(t.Context(), []byte("{}"), false)
-			}, strconv.Itoa(code)},
-		} {
-			err := c.send()
-			if got := heard(); err == nil || !strings.Contains(err.Error(), c.want) || len(got) > 0 {
-				t.Errorf("%s, %d: %v arrived elsewhere, and it ended with %v; want %s", who, code, got, err, c.want)
-			}
-		}
+	}
+}
+
+// TestPassesHideCredentials: what is said of a component is without the credentials of its entity.
+func TestPassesHideCredentials(t *testing.T) {
+	t.Parallel()
+	p := &pass{status: &status{Reason: "Rejected", Message: "not hunter1, nor hunter2"}}
+	p.entity.Attrs = map[string]ngsild.Attribute{
+		"repoPassword": {Kind: ngsild.Property, Value: "hunter1"},
+		"envVars":      {Kind: ngsild.Property, Value: []any{map[string]any{"key": "DSN", "value": "hunter2"}}},
+	}
+	p.hide()
+	if want := "not […], nor […]"; p.status.Message != want {
+		t.Errorf("it says %q, want %q", p.status.Message, want)
+	}
+}
+
+// TestShownPairs: who asks for a component does not read credentials back, and does no harm by sending back what was shown.
+func TestShownPairs(t *testing.T) {
+	t.Parallel()
+	now := []allocation.Pair{{Key: "DB_PASS", Value: "hunter1"}, {Key: "MODE", Value: "quick"}, {Key: "--url", Value: "https://u:hunter2@h"}, {Key: "TOKEN"}}
+	shown := hidePairs(now)
+	want := []allocation.Pair{{Key: "DB_PASS", Value: masked}, {Key: "MODE", Value: "quick"}, {Key: "--url", Value: masked}, {Key: "TOKEN"}}
+	if diff := cmp.Diff(want, shown); diff != "" {
+		t.Errorf("shown (-want +got):\n%s", diff)
+	}
+	next := append(slices.Clone(shown[:1]), allocation.Pair{Key: "TOKEN", Value: "hunter3"}, allocation.Pair{Key: "--url", Value: masked})
+	want = []allocation.Pair{now[0], {Key: "TOKEN", Value: "hunter3"}, now[2]}
+	if diff := cmp.Diff(want, keepPairs(now, next)); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
 	}
 }

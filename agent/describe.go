@@ -119,8 +119,9 @@ func describeCommand(o *operator) *cobra.Command {
 
 func (s *sight) describe(c *seen) description {
 	d := description{componentOverview: s.component(c), Why: s.paragraph(c), Order: string(c.order), Resources: []objectOverview{}}
-	d.Report, _ = c.entity.Attrs[attrDeployment].Value.(map[string]any)
-	d.Decision, _ = c.entity.Attrs[attrDecision].Value.(map[string]any)
+	hidden := credentialsInEntity(&c.entity)
+	d.Report, _ = hidesSecrets(cutFrom(c.entity.Attrs[attrDeployment].Value, hidden)).(map[string]any)
+	d.Decision, _ = hidesSecrets(cutFrom(c.entity.Attrs[attrDecision].Value, hidden)).(map[string]any)
 	d.Placed = placed{Element: d.Element, Cluster: c.cluster}
 	if e := c.input.Element; e != nil {
 		d.Placed.Hostname, _ = e.Text("hostname")
@@ -155,6 +156,10 @@ func (s *sight) history(ctx context.Context, c *seen) []happening {
 		at := place{l.Cluster, l.Namespace}
 		objects[at] = append(objects[at], l.UID)
 	}
+	hidden := c.credentials()
+	for _, l := range c.live {
+		hidden = append(hidden, credentials(l.Object().Object)...)
+	}
 	var all []happening
 	for at, of := range objects {
 		told, err := s.clusters.Told(ctx, at.cluster, at.namespace, string(c.id), of...)
@@ -163,7 +168,7 @@ func (s *sight) history(ctx context.Context, c *seen) []happening {
 			continue
 		}
 		for _, e := range told {
-			all = append(all, happening{e.Last, e.First, e.Count, e.Warning, e.Source, e.Regarding.GVK.Kind + "/" + e.Regarding.Name, e.Reason, hideText(e.Message)})
+			all = append(all, happening{e.Last, e.First, e.Count, e.Warning, e.Source, e.Regarding.GVK.Kind + "/" + e.Regarding.Name, e.Reason, hideText(hidden.CutFrom(e.Message))})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b happening) int {
@@ -175,11 +180,12 @@ func (s *sight) history(ctx context.Context, c *seen) []happening {
 // conditionsOf are those in the status of an object, as they stand there.
 func conditionsOf(o *unstructured.Unstructured) []condition {
 	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions") // another shape: none
+	hidden := credentials(o.Object)
 	var all []condition
 	for _, item := range list {
 		m, _ := item.(map[string]any)
 		text := func(key string) string { t, _ := m[key].(string); return t }
-		all = append(all, condition{text("type"), text("status"), text("reason"), hideText(text("message"))})
+		all = append(all, condition{text("type"), text("status"), text("reason"), hideText(hidden.CutFrom(text("message")))})
 	}
 	return all
 }
@@ -246,7 +252,7 @@ func (d *description) printReport(p *page) {
 	p.line(0, "Reported:", "%v (%v)%s", d.Report["phase"], d.Report["reason"], at)
 	for _, key := range statusKeys[2:] {
 		if value := d.Report[key]; value != nil && value != "" {
-			p.line(1, key, "%s", hideText(fmt.Sprint(value)))
+			p.line(1, key, "%v", value)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,7 +114,12 @@ func (r *reconciler) putAllocation(w http.ResponseWriter, req *http.Request) {
 		badBody(w, err)
 		return
 	}
-	if err := r.change(req.Context(), service, id, asked.Over); err != nil {
+	over := func(is *allocation.Allocation) allocation.Allocation {
+		want := asked.Over(is)
+		want.EnvVars, want.CLIArgs = keepPairs(is.EnvVars, want.EnvVars), keepPairs(is.CLIArgs, want.CLIArgs)
+		return want
+	}
+	if err := r.change(req.Context(), service, id, over); err != nil {
 		r.refuse(w, id, err)
 		return
 	}
@@ -130,6 +136,7 @@ func (r *reconciler) getAllocation(w http.ResponseWriter, req *http.Request) {
 		r.notAllocated().write(w)
 		return
 	}
+	a.EnvVars, a.CLIArgs = hidePairs(a.EnvVars), hidePairs(a.CLIArgs)
 	text, err := a.Shown(state)
 	if err != nil {
 		r.log.Error("an allocation cannot be written", "entity", id, "err", err)
@@ -138,6 +145,31 @@ func (r *reconciler) getAllocation(w http.ResponseWriter, req *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(append(text, '\n')) // the caller went away
+}
+
+// hidePairs is a copy in which the values that may be credentials are masked.
+func hidePairs(list []allocation.Pair) []allocation.Pair {
+	list = slices.Clone(list)
+	for i := range list {
+		if p := &list[i]; mentionsSecret(p.Key) && p.Value != "" {
+			p.Value = masked
+		} else {
+			p.Value = hideText(p.Value)
+		}
+	}
+	return list
+}
+
+// keepPairs is next with the values of now where it has them masked: who sends back what a GET showed does not mean them.
+func keepPairs(now, next []allocation.Pair) []allocation.Pair {
+	next = slices.Clone(next)
+	shown := hidePairs(now)
+	for i := range next {
+		if at := slices.Index(shown, next[i]); at >= 0 {
+			next[i] = now[at]
+		}
+	}
+	return next
 }
 
 // shown is what a component that is there is made of, whoever ordered it, and how it stands.

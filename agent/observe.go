@@ -13,6 +13,7 @@ import (
 // observe reads what the objects say and turns it, with the problems met on
 // the way, into the status that the entity shall carry.
 func (r *reconciler) observe(p *pass) {
+	defer p.hide()
 	switch {
 	case p.want == elsewhere, p.want == gone, p.leftOver():
 		return

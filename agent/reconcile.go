@@ -200,7 +200,7 @@ func (r *reconciler) render(p *pass) {
 		err = p.rules.policy.In(p.cluster).Check(objects.Objects)
 	}
 	for _, w := range objects.Warnings {
-		r.logOf(p).Debug("rendered with a warning", "warning", w)
+		r.logOf(p).Debug("rendered with a warning", "warning", credentialsInEntity(&p.entity).CutFrom(fmt.Sprint(w)))
 	}
 	if err == nil {
 		if p.allocated != nil {
@@ -218,6 +218,7 @@ func (r *reconciler) render(p *pass) {
 	if errors.Is(err, mapping.ErrPending) {
 		p.problem.phase = mapping.Pending
 	}
+	p.problem.message = credentialsInEntity(&p.entity).CutFrom(p.problem.message)
 }
 
 // apply makes the cluster hold what is wanted, and nothing that is not. What

@@ -189,6 +189,7 @@ func (s *sight) see(ctx context.Context, id ngsild.EntityID, ask bool) *seen {
 	}}
 	s.takeErrand(c.pass)
 	c.said = reported(&c.entity)
+	c.said.Message = credentialsInEntity(&c.entity).CutFrom(c.said.Message) // others may have written it
 	var err error
 	if c.placement, err = s.place(ctx, c.pass); err != nil {
 		c.now, c.note = c.said, ofBroker(&s.cfg, err).Error()
