@@ -53,6 +53,21 @@ func newHop(shown *certificates, way http.RoundTripper) *hop {
 	return h
 }
 
+// errInClear: what would be handed on holds secrets.
+var errInClear = errors.New("the copy that leads speaks plain HTTP, and this one TLS")
+
+// RoundTrip implements http.RoundTripper. A copy that has a certificate sends nothing in clear, wherever a Lease or an
+// answer says that the other one is.
+func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
+	if h.shown != nil && h.shown.files[0].path != "" && req.URL.Scheme != "https" {
+		if req.Body != nil {
+			req.Body.Close() // a RoundTripper has to
+		}
+		return nil, errInClear
+	}
+	return h.RoundTripper.RoundTrip(req)
+}
+
 // same verifies that the other end is a copy of this agent.
 func (h *hop) same(c tls.ConnectionState) error {
 	if len(c.PeerCertificates) > 0 && slices.ContainsFunc(h.shown.known(), func(p tls.Certificate) bool {

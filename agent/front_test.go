@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,5 +148,38 @@ func TestCallersOfOtherCopies(t *testing.T) {
 			look(follower)
 			want(follower, "mill01", http.Header{}, http.StatusOK, "mill01")
 		})
+	}
+}
+
+// TestNothingIsHandedOnInClear: a copy that has a certificate sends neither notifications nor requests of others to a
+// leader that says in the Lease that it speaks plain HTTP, nor where that one sends it.
+func TestNothingIsHandedOnInClear(t *testing.T) {
+	t.Parallel()
+	var heard atomic.Int64
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		heard.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(plain.Close)
+	dir := t.TempDir()
+	cfg := Config{TLSCertFile: filepath.Join(dir, "cert"), TLSKeyFile: filepath.Join(dir, "key"), APIAuth: authOff, APIRate: 1000, APIMaxBytes: 1024}
+	newAuthority(t).write(t, "first", cfg.TLSCertFile, cfg.TLSKeyFile)
+	follower := startCopy(t, cfg)
+	follower.lead.holder.Store(new("other@" + plain.URL))
+	results := map[string]int{}
+	relay := newRelay(follower.lead, follower.hop, func() []string { return []string{"hunter2"} }, func(result string) { results[result]++ })
+	if !relay.take([]byte("{}")) || results["let_go"] != 1 || len(relay.learned) != 1 {
+		t.Errorf("a notification: %v, want it let go, and that said", results)
+	}
+	code, text := follower.ask(t, nil, "", http.Header{"Authorization": {"Bearer hunter2"}})
+	if code != http.StatusServiceUnavailable || !strings.Contains(text, "no-leader") {
+		t.Errorf("a request: %d %s, want it answered as if no copy led", code, text)
+	}
+	if n := heard.Load(); n != 0 {
+		t.Errorf("the leader heard %d requests in clear", n)
+	}
+	follower.hop.shown = nil
+	if !relay.take([]byte("{}")) || relay.send(t.Context(), nil, true) != nil || heard.Load() != 1 {
+		t.Errorf("a copy without a certificate sent %d requests, want the word that one is missing", heard.Load())
 	}
 }
