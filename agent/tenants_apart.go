@@ -121,7 +121,7 @@ func (p *territory) reaches(server string) bool {
 // actsAs says whether the tenant comes to a cluster with the very credentials of another way there.
 func (p *territory) actsAs(way *rest.Config) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Values(p.ways)), func(own *rest.Config) bool {
-		return serverOf(own) == serverOf(way) && credentialsIn(own) == credentialsIn(way)
+		return serverOf(own) == serverOf(way) && wayInto(own) == wayInto(way)
 	})
 }
 
@@ -137,8 +137,8 @@ func serverOf(way *rest.Config) string {
 	return strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimRight(u.Path, "/")
 }
 
-// credentialsIn is the same for the same credentials.
-func credentialsIn(way *rest.Config) string {
+// wayInto is the same for the same credentials.
+func wayInto(way *rest.Config) string {
 	return digestText(fmt.Sprintf("%q %q %q %q %q %q %q %v %+v", way.Username, way.Password, way.BearerToken, way.BearerTokenFile, way.CertFile, way.CertData,
 		way.Impersonate.UserName, way.AuthProvider, way.ExecProvider))
 }
