@@ -286,6 +286,7 @@ func TestTenants(t *testing.T) {
 	b.do(201, "POST", "/entities", `{"id":"urn:x:1","type":"U"}`, "NGSILD-Tenant", "two")
 	b.do(404, "GET", "/entities/urn:x:1", "")
 	b.expect("entity", `{"id":"urn:x:1","type":"U"}`, b.do(200, "GET", "/entities/urn:x:1", "", "Fiware-Service", "two"))
+	b.expect("entity", `{"id":"urn:x:1","type":"T"}`, b.do(200, "GET", "/entities/urn:x:1", "", "NGSILD-Tenant", "One"))
 	b.do(400, "GET", "/entities/urn:x:1", "", "NGSILD-Tenant", "../two")
 	w := httptest.NewRecorder()
 	b.broker.ServeHTTP(w, httptest.NewRequest("GET", "/ngsi-ld/ex/v1/tenants", nil))

@@ -197,6 +197,7 @@ func (q *request) readTenant(op operation) *problem {
 	if name == "" {
 		name = q.http.Header.Get("Fiware-Service")
 	}
+	name = strings.ToLower(name) // as the names of its databases are
 	if name != "" && !q.broker.options.MultiTenant {
 		return badRequest("Tenants not supported", "tenant in use but tenant support is not enabled for the broker")
 	}
