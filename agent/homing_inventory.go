@@ -163,6 +163,11 @@ func (h *homer) take(entities []ngsild.Entity, asked time.Time, whole bool) {
 		}
 	}
 	v.hushed = 2*quiet > elements
+	for i := range entities {
+		if e := &entities[i]; e.Type == typeElement && h.ails(e.ID, e) == settled {
+			delete(h.ailing, e.ID) // passes that look at it may be long in coming
+		}
+	}
 	if whole {
 		woken = append(woken, v.lacking()...)
 	}

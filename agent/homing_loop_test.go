@@ -192,6 +192,40 @@ func TestHomerHush(t *testing.T) {
 	})
 }
 
+// An element that was well in between is not left before its grace is over, though
+// nothing was on it meanwhile or what was there was paused.
+func TestGraceBeginsAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.speaks("e1")
+		on := component("Running")
+		on.Attrs[attrElement] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "e1"}
+		says := func(word string) *pass {
+			tr.world.set("e1", map[string]any{attrElementStatus: word})
+			p := &pass{view: view{record: record{entity: on}}}
+			p.input.Element = &ngsild.Entity{ID: "e1", Type: typeElement, Attrs: map[string]ngsild.Attribute{attrElementStatus: {Value: word}}}
+			return p
+		}
+		for range 2 {
+			p := says("Maintenance")
+			if why, wait := tr.unfit(p, 3*time.Minute); why != settled || wait != 3*time.Minute {
+				t.Fatalf("left at once: %q, %v", why, wait)
+			}
+			after(2 * time.Minute)
+			if _, wait := tr.unfit(p, 3*time.Minute); wait != time.Minute {
+				t.Fatalf("the grace does not pass: %v", wait)
+			}
+			says("Ready") // and no pass sees it
+			for range 5 {
+				tr.world.speaks("e1")
+				after(time.Minute)
+			}
+		}
+	})
+}
+
 // Whose clock is wrong takes no element for silent: the broker's notifications tell
 // what time it is there.
 func TestHomerWhoseClockIsWrong(t *testing.T) {
