@@ -224,7 +224,22 @@ func (w *world) wantsElement(c entity, objects []*unstructured.Unstructured) boo
 	if why == silent && w.mostSilent(0) {
 		why = ""
 	}
-	return word == "Overload" || why != "" && word != "Finished" && word != "Removing"
+	return word == "Overload" || w.overloadStands(c) || why != "" && word != "Finished" && word != "Removing"
+}
+
+// overloadStands says whether a component is to leave its element by an order that the
+// agent of its service was told, and that a report of its failure has crossed. That it runs
+// would have put an end to it. Caller holds mu of homed.
+func (w *world) overloadStands(c entity) bool {
+	w.book.mu.Lock()
+	defer w.book.mu.Unlock()
+	d := w.book.deed(c.id())
+	if d.order != "Overload" || c.word(status) != "Failed" || w.homed.chosen[c.id()].at.After(d.ordered) {
+		return false
+	}
+	handler := w.handler(c.text("service"))
+	a := w.agentOf(handler)
+	return a != nil && d.heardBy[handler] == a.life
 }
 
 func (w *world) mostSilent(longer time.Duration) bool {
