@@ -29,7 +29,7 @@ func rbacCommand(getenv func(string) string) *cobra.Command {
 			"the mappings produce, in the namespaces in which it lets them. A ClusterRole is printed only for what may be\n" +
 			"in any namespace, or in none. With --service-account the bindings come with it. Nothing is sent anywhere.\n" +
 			"If CLUSTERS asks for Secrets, the right to list them in the default cluster is among them, and with\n" +
-			"LEADER_ELECTION that to keep the Lease of the election.",
+			"LEADER_ELECTION that to keep the Lease of the election: the one of AGENT_ID or of DOMAIN_ID, any if neither is set.",
 		Example: "  hlo-agent rbac | kubectl auth reconcile -f -\n  hlo-agent rbac --mapping kubernetes --mapping argocd --namespace edge --service-account edge/hlo-agent",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if getenv("TENANTS_FILE") != "" {
@@ -45,7 +45,7 @@ func rbacCommand(getenv func(string) string) *cobra.Command {
 				rights.add(namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}})
 			}
 			if elects && cluster == defaultCluster {
-				rights.add(namespace, rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get", "create", "update"}})
+				rights.elect(&Config{AgentID: strings.TrimSpace(getenv("AGENT_ID")), Domains: words(getenv("DOMAIN_ID")), Namespace: namespace})
 			}
 			return printRights(rights, name, account, cmd.OutOrStdout())
 		},
@@ -94,6 +94,22 @@ func (r rights) tell(namespace string) {
 	for place := range r {
 		r[place] = append(r[place], rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}})
 	}
+}
+
+// elect adds the right to keep the Lease of the election, and no other if its name is known before the broker was asked
+// for the domain. A create cannot be bound to a name.
+func (r rights) elect(cfg *Config) {
+	leases := func(verbs ...string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: verbs}
+	}
+	id, err := cfg.agentID()
+	if err != nil {
+		r[cfg.Namespace] = append(r[cfg.Namespace], leases("get", "create", "update"))
+		return
+	}
+	own := leases("get", "update")
+	own.ResourceNames = []string{leaseName(id)}
+	r[cfg.Namespace] = append(r[cfg.Namespace], leases("create"), own)
 }
 
 // objectVerbs are what package llo does with the objects that it is given: it lists and watches their kinds,

@@ -101,3 +101,27 @@ func TestScope(t *testing.T) {
 		}
 	}
 }
+
+// TestRightsOnTheLease: of the Leases only the one of the election may be read and changed, where its name is known.
+func TestRightsOnTheLease(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cfg  Config
+		want []string
+	}{
+		"named":         {Config{AgentID: "edge-1"}, []string{"create []", "get update [hlo-agent-edge-1]"}},
+		"by its domain": {Config{Domains: []string{"urn:ngsi-ld:Domain:mill"}}, []string{"create []", "get update [hlo-agent-mill.edge]"}},
+		"not known yet": {Config{}, []string{"get create update []"}},
+	} {
+		c.cfg.Namespace = "edge"
+		r := rights{}
+		r.elect(&c.cfg)
+		var got []string
+		for _, rule := range r["edge"] {
+			got = append(got, strings.Join(rule.Verbs, " ")+" ["+strings.Join(rule.ResourceNames, " ")+"]")
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

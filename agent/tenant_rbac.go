@@ -51,7 +51,7 @@ func (t *tenant) rights(getenv func(string) string) (rights, error) {
 		r.add(t.namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}})
 	}
 	if elects, err := strconv.ParseBool(strings.TrimSpace(its("LEADER_ELECTION"))); err == nil && elects {
-		r.add(t.namespace, rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get", "create", "update"}})
+		r.elect(&Config{AgentID: strings.TrimSpace(its("AGENT_ID")), Domains: words(its("DOMAIN_ID")), Namespace: t.namespace})
 	}
 	for namespace := range r {
 		switch namespace {

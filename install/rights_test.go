@@ -129,17 +129,26 @@ func TestRenderedRights(t *testing.T) {
 		namespace string
 		mappings  []string
 		secrets   bool // clusters are bound by Secrets
+		who       map[string]string
 	}{
-		{"default", nil, false},
-		{"workloads", []string{"aeros-k8s"}, true},
-		{namespace, []string{"kubernetes"}, false},
-		{"argocd", []string{"argocd", "knative"}, false},
-		{"workloads", all, true},
+		{"default", nil, false, nil},
+		{"workloads", []string{"aeros-k8s"}, true, map[string]string{"DOMAIN_ID": "Mill01"}},
+		{namespace, []string{"kubernetes"}, false, map[string]string{"DOMAIN_ID": "urn:ngsi-ld:Domain:Port 1, Mill01"}},
+		{"argocd", []string{"argocd", "knative"}, false, map[string]string{"DOMAIN_ID": "*"}},
+		{"default", []string{"aeros-k8s"}, false, map[string]string{"DOMAIN_ID": strings.Repeat("a-long-name.", 8)}},
+		{"default", []string{"aeros-k8s"}, false, map[string]string{"DOMAIN_ID": "mill", "AGENT_ID": "Edge_1.-a"}},
+		{"default", []string{"aeros-k8s"}, false, map[string]string{"AGENT_ID": "edge-1.a"}},
+		{"workloads", all, true, nil},
 	} {
-		t.Run(c.namespace+" "+strings.Join(c.mappings, ","), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.namespace, " ", strings.Join(c.mappings, ","), c.who), func(t *testing.T) {
 			t.Parallel()
-			values := map[string]any{"settings": map[string]any{"CB_URL": "http://orion-ld:1026", "NAMESPACE": c.namespace}}
+			own := map[string]any{"CB_URL": "http://orion-ld:1026", "NAMESPACE": c.namespace}
+			values := map[string]any{"settings": own}
 			settings := []string{"NAMESPACE=" + c.namespace, "LEADER_ELECTION=true"}
+			for name, value := range c.who {
+				own[name] = value
+				settings = append(settings, name+"="+value)
+			}
 			if c.mappings != nil {
 				values["mappings"] = map[string]any{"shipped": c.mappings}
 				settings = append(settings, "MAPPINGS="+strings.Join(c.mappings, ","))

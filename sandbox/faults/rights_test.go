@@ -101,6 +101,39 @@ func TestRightsAreEnough(t *testing.T) {
 	}
 }
 
+// Copies that elect one of them may do so, and touch no other Lease.
+func TestRightsOnTheLease(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"LEADER_ELECTION": "true", "POD_IP": "127.0.0.1"})
+	config := r.limited("aeros-k8s")
+	r.create(append(world(), component("web", nil))...)
+	r.start()
+	r.orchestrate()
+	r.says(componentID("web"), "Running", "")
+	if n := r.count("kubernetes_requests_total", `code="403"`); n > 0 {
+		t.Errorf("%v requests were forbidden", n)
+	}
+	others := &unstructured.Unstructured{Object: object{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": object{"name": "of-others"}}}
+	others, err := r.client.Resource(leases).Namespace(r.namespace).Create(t.Context(), others, metav1.CreateOptions{})
+	must(t, err)
+	robot, err := dynamic.NewForConfig(config)
+	must(t, err)
+	own := robot.Resource(leases).Namespace(r.namespace)
+	if _, err := own.Get(t.Context(), "hlo-agent-"+r.id, metav1.GetOptions{}); err != nil {
+		t.Errorf("its own Lease: %v", err)
+	}
+	for what, try := range map[string]func() error{
+		"get":    func() error { _, err := own.Get(t.Context(), "of-others", metav1.GetOptions{}); return err },
+		"update": func() error { _, err := own.Update(t.Context(), others, metav1.UpdateOptions{}); return err },
+		"list":   func() error { _, err := own.List(t.Context(), metav1.ListOptions{}); return err },
+		"delete": func() error { return own.Delete(t.Context(), "hlo-agent-"+r.id, metav1.DeleteOptions{}) },
+	} {
+		if err := try(); !apierrors.IsForbidden(err) {
+			t.Errorf("%s of a Lease: %v, want it forbidden", what, err)
+		}
+	}
+}
+
 // What the allow list does not ask for is forbidden, and what it asks for is not: each kind that the API server
 // knows is tried against the policy and against RBAC, in namespaces of ours and of others.
 func TestRightsAreTheAllowList(t *testing.T) {

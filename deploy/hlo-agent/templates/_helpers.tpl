@@ -101,3 +101,42 @@ spec:
   {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* The rules for the Lease of the election, as a list under "rules": .id is AGENT_ID, .domains DOMAIN_ID, .namespace that of the
+objects. Without either the name is not known before the broker was asked, and the rules hold for any Lease there. */}}
+{{- define "hlo-agent.electionRules" -}}
+{{- $id := .id | toString | trim }}
+{{- if and (not $id) (.domains | toString | nospace) }}
+{{- $names := list }}
+{{- range splitList "," (.domains | toString) }}
+{{- with . | trim }}
+{{- $names = append $names (eq . "*" | ternary "all" (. | trimPrefix "urn:ngsi-ld:" | trimPrefix "Domain:")) }}
+{{- end }}
+{{- end }}
+{{- $full := printf "%s.%s" ($names | sortAlpha | join ".") .namespace }}
+{{- $id = regexReplaceAll "[^A-Za-z0-9.-]+" $full "-" | trimAll "-." }}
+{{- if or (ne $id $full) (gt (len $id) 63) }}
+{{- $id = printf "%s-%s" (regexReplaceAll "[-.]+$" (trunc 54 $id) "") (sha256sum $full | trunc 8) }}
+{{- end }}
+{{- end }}
+{{- $of := dict "apiGroups" (list "coordination.k8s.io") "resources" (list "leases") }}
+{{- if $id }}
+{{- $name := regexReplaceAll "[.-]*\\.[.-]*" ($id | lower | replace "_" "-") "." }}
+{{- if ne $name $id }}
+{{- $name = printf "%s-%s" $name (sha256sum $id | trunc 8) }}
+{{- end }}
+{{- $own := merge (dict "verbs" (list "get" "update") "resourceNames" (list (printf "hlo-agent-%s" $name))) $of }}
+{{- dict "rules" (list (merge (dict "verbs" (list "create")) $of) $own) | toYaml }}
+{{- else }}
+{{- dict "rules" (list (merge (dict "verbs" (list "get" "create" "update")) $of)) | toYaml }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether the agent is told who it is by something whose value is not known here. */}}
+{{- define "hlo-agent.namedElsewhere" -}}
+{{- $names := keys (.Values.settingsFrom | default dict) }}
+{{- range .Values.extraEnv }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- if or (has "AGENT_ID" $names) (has "DOMAIN_ID" $names) (has "NAMESPACE" $names) -}}yes{{- end -}}
+{{- end -}}
