@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/sandbox/faults"
 	"github.com/hlo-agent/hlo-agent/sandbox/issuer"
 )
@@ -50,6 +52,7 @@ func echo(status int, kubernetes bool) faults.Effect {
 		body := object{"type": "https://uri.etsi.org/ngsi-ld/errors/BadRequestData", "title": "no: " + said, "detail": said, "status": status}
 		w.Header().Set("Content-Type", "application/json")
 		if kubernetes {
+			w.Header().Set("Warning", "299 - "+strconv.QuoteToASCII(said))
 			body = object{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "message": said, "reason": "Invalid",
 				"details": object{"causes": []object{{"reason": "FieldValueInvalid", "message": said, "field": "spec.image"}}}}
 		}
@@ -70,7 +73,7 @@ func TestMarkedSecrets(t *testing.T) {
 		"registry password": "MARK-registry-pa55", "env password": "MARK-env-pa55", "broker token": "MARK-broker-t0ken-01",
 		"webhook secret": "MARK-webhook-secret-0123", "overlay secret": "MARK-overlay-" + strings.Repeat("0123456789", 3),
 		"kubeconfig token": "MARK-kubeconfig-t0ken", "plan token": "MARK-plan-t0ken-01", "wrong bearer": "MARK-wrong-bearer",
-		"handed password": "MARK-handed-pa55", "handed key": "TUFSSy1oYW5kZWQta2V5LW9mLXRoZS1vdmVybGF5ISE=",
+		"handed password": "MARK-handed-pa55", "handed env": "MARK-handed-env-pa55", "handed key": "TUFSSy1oYW5kZWQta2V5LW9mLXRoZS1vdmVybGF5ISE=",
 	}
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -153,6 +156,17 @@ func TestMarkedSecrets(t *testing.T) {
 	}
 	r.says(componentID("web"), "Running", "")
 
+	// Said by who runs it.
+	why := "no pull with " + m["registry password"] + ", and no start with " + m["env password"]
+	r.mergeNamed(deployments, "service-shop-component-plain", object{"status": object{"conditions": []any{
+		object{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": why}}}}, "status")
+	eventually(t, "what is said is reported", func() error {
+		if got := r.report(componentID("plain")); !strings.Contains(got.Message, "no pull with ") {
+			return fmt.Errorf("%+v", got)
+		}
+		return nil
+	})
+
 	// Others: handed over with secrets, refused, changed, shown.
 	ask := func(method, path, token string, body any) {
 		text, err := json.Marshal(body)
@@ -170,6 +184,7 @@ func TestMarkedSecrets(t *testing.T) {
 	}
 	handed := newer("handed", 1)
 	handed["service_component"].(object)["repoPassword"], handed["scomponent_network_conf"].(object)["PrivateKey"] = m["handed password"], m["handed key"]
+	handed["service_component"].(object)["envVars"] = []object{{"key": "DB_PASS", "value": m["handed env"]}}
 	broken := newer("handed", 1)
 	broken["service_component"].(object)["repoPassword"], broken["service_component"].(object)["ports"] = []string{m["handed password"]}, m["handed password"]
 	for _, token := range []string{m["wrong bearer"], bearer} {
@@ -256,7 +271,7 @@ func TestMarkedSecrets(t *testing.T) {
 	for _, e := range r.toKube.Seen(clusterWrites) {
 		bodies += string(e.Body)
 	}
-	for _, what := range []string{"registry password", "env password", "WireGuard key", "handed password", "handed key"} {
+	for _, what := range []string{"registry password", "env password", "WireGuard key", "handed password", "handed key", "handed env"} {
 		if !strings.Contains(bodies, m[what]) {
 			t.Errorf("the %s never reached the cluster", what)
 		}
@@ -285,7 +300,7 @@ func jsonText(t *testing.T, v any) string {
 }
 
 // objectsWithoutSecrets are the namespace's objects and events as text, without the
-// fields in which secrets belong.
+// fields in which secrets belong, and without what others say in their status.
 func (o *objects) objectsWithoutSecrets(t *testing.T) (texts []string) {
 	t.Helper()
 	for _, kind := range []schema.GroupVersionResource{onK8s, onDock, deployments, secrets, events} {
@@ -295,7 +310,8 @@ func (o *objects) objectsWithoutSecrets(t *testing.T) (texts []string) {
 		must(t, err)
 		for _, item := range all.Items {
 			for _, field := range [][]string{{"spec", "imageRegistry"}, {"spec", "networkOverlay"}, {"data"}, {"stringData"}, {"spec", "envVars"},
-				{"spec", "template", "spec", "containers"}} {
+				{"spec", "template", "spec", "containers"}, {"status"},
+				{"metadata", "annotations", llo.AllocationAnnotation}} {
 				unstructured.RemoveNestedField(item.Object, field...)
 			}
 			texts = append(texts, jsonText(t, item.Object))
