@@ -58,7 +58,7 @@ func (l *links) load(ctx context.Context, batch []fetchRequest) error {
 		e, err := l.client.Entity(ctx, ids[0])
 		switch {
 		case err == nil:
-			l.put(e, time.Time{})
+			l.answered(e)
 		case errors.Is(err, ngsild.ErrNotFound):
 			l.missing(ids, asked)
 		default:
@@ -68,7 +68,7 @@ func (l *links) load(ctx context.Context, batch []fetchRequest) error {
 	}
 	_, err := l.client.List(ctx, ngsild.Query{IDs: ids}, func(page []ngsild.Entity) error {
 		for _, e := range page {
-			l.put(e, time.Time{})
+			l.answered(e)
 		}
 		return nil
 	})
@@ -77,6 +77,13 @@ func (l *links) load(ctx context.Context, batch []fetchRequest) error {
 	}
 	l.missing(ids, asked)
 	return nil
+}
+
+// answered takes in what was read, unless a notification has said it meanwhile.
+func (l *links) answered(e ngsild.Entity) {
+	if _, ok := l.cached(e.ID); !ok {
+		l.put(e, time.Time{})
+	}
 }
 
 // missing notes which of ids the broker does not have. The next list, or a

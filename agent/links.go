@@ -141,6 +141,26 @@ func (l *links) put(e ngsild.Entity, at time.Time) []ngsild.EntityID {
 	return l.dependentsOf(e.ID)
 }
 
+// listed takes in a linked entity from a list that was asked for at that time. The list
+// settles nothing that was learned since: where it says something else, either may be the
+// newer, and the entity becomes unknown. Domains are read by lists alone, and another one
+// follows a notification of them.
+func (l *links) listed(e ngsild.Entity, asked time.Time) []ngsild.EntityID {
+	l.mu.Lock()
+	old, known := l.entities[e.ID]
+	if known && old.exists && old.entity.Type != typeDomain && !old.checked.Before(asked) {
+		defer l.mu.Unlock()
+		if p := l.project(e); old.entity.Type == p.Type && sameAttributes(&old.entity, &p) {
+			return nil
+		}
+		again := l.dependentsOf(e.ID)
+		delete(l.entities, e.ID)
+		return again
+	}
+	l.mu.Unlock()
+	return l.put(e, time.Time{})
+}
+
 // drop marks every linked entity that a complete list lacked as unknown, so
 // that it is read when it is needed. A list without any Domain is no broker of
 // ours, and Domains are asked for by nobody: which there are stays as it was known.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +46,42 @@ func TestHandlerAmongDomains(t *testing.T) {
 		r := &reconciler{links: l, domains: newDomains([]string{south})}
 		if got := r.handler(nil); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// A list that was asked for before a notification came may be older than it, or newer:
+// what it says otherwise is read anew.
+func TestListsSettleNothingThatWasToldSince(t *testing.T) {
+	t.Parallel()
+	const id = "urn:ngsi-ld:Service:shop"
+	service := func(overlay bool) ngsild.Entity {
+		return ngsild.Entity{ID: id, Type: typeService, Attrs: map[string]ngsild.Attribute{attrOverlay: {Value: overlay}}}
+	}
+	now := epoch
+	for name, c := range map[string]struct {
+		told, listed bool
+		after        time.Duration // from the question to the notification
+		known, on    bool
+	}{
+		"told before, and changed since": {false, true, -time.Second, true, true},
+		"told since":                     {true, false, time.Second, false, false},
+		"told in the same moment":        {true, false, 0, false, false},
+		"told since, and the list knows": {true, true, time.Second, true, true},
+	} {
+		l := newLinks(nil, &followed{map[string][]string{typeService: {attrOverlay}}}, func() time.Time { return now })
+		asked := now
+		now = asked.Add(c.after)
+		l.put(service(c.told), now)
+		l.depend("urn:c", id)
+		now = asked.Add(2 * time.Second)
+		again := l.listed(service(c.listed), asked)
+		e, known := l.cached(id)
+		if known != c.known || known && e.Attrs[attrOverlay].Value != c.on {
+			t.Errorf("%s: known %v, %v", name, known, e)
+		}
+		if news := c.told != c.listed; news != slices.Contains(again, "urn:c") {
+			t.Errorf("%s: looked at again: %v", name, again)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (r *reconciler) resyncLinks(ctx context.Context, asked time.Time) error {
 	_, err := r.client.List(ctx, ngsild.Query{Types: r.links.types(), Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
 			seen[e.ID] = true
-			r.enqueue(r.links.put(e, time.Time{}))
+			r.enqueue(r.links.listed(e, asked))
 		}
 		return nil
 	})
