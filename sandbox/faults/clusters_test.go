@@ -76,11 +76,10 @@ func twoClusters(t *testing.T, server *kube.Server, env map[string]string) (r *r
 
 func (r *rig) saysOf(component, phase, reason, cluster string) report {
 	r.t.Helper()
-	got := r.says(componentID(component), phase, reason)
-	if name, _ := at(r.entity(componentID(component)), "deploymentStatus", "value", "cluster").(string); name != cluster {
-		r.t.Errorf("%s is said to be in the cluster %q, want %q", component, name, cluster)
-	}
-	return got
+	eventually(r.t, component+" is said to be there", func() error {
+		return differ("cluster", at(r.entity(componentID(component)), "deploymentStatus", "value", "cluster"), any(cluster))
+	})
+	return r.says(componentID(component), phase, reason)
 }
 
 // A cluster that cannot be reached, at the start or later, holds up nobody else.

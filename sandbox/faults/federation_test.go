@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/sandbox/faults"
 	"github.com/hlo-agent/hlo-agent/sandbox/kube/kubetest"
 )
@@ -94,6 +95,9 @@ func TestComponentThroughTwoDomains(t *testing.T) {
 		return differ("word", f.alpha.report(componentID("web")).Word, "Running")
 	})
 
+	f.alpha.await(onK8s, "web", "its move is over", func(u *unstructured.Unstructured) error { // an order back would take it back
+		return differ("from", u.GetAnnotations()[llo.MovedFrom], "")
+	})
 	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
 	f.only(f.beta, f.alpha, "web")
 	f.alpha.happens("web", "Normal HandedOver ServiceComponent/service-shop-component-web: from "+k1+" to "+b1)
