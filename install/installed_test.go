@@ -410,13 +410,13 @@ func (p *pod) wasAllowedAll() {
 // rights asks the API server what the agent's account may do.
 func (s *site) rights() {
 	s.t.Helper()
-	may := func(verb, group, resource, in string) bool {
+	may := func(verb, group, resource, in, name string) bool {
 		review, err := s.kube.AuthorizationV1().SubjectAccessReviews().Create(s.t.Context(), &authorizationv1.SubjectAccessReview{
 			Spec: authorizationv1.SubjectAccessReviewSpec{
 				User:   "system:serviceaccount:" + namespace + ":" + agentName,
 				Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},
 				ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Verb: verb, Group: group, Version: "*", Resource: resource, Namespace: in,
+					Verb: verb, Group: group, Version: "*", Resource: resource, Namespace: in, Name: name,
 				},
 			},
 		}, metav1.CreateOptions{})
@@ -424,28 +424,30 @@ func (s *site) rights() {
 		return review.Status.Allowed
 	}
 	for _, c := range []struct {
-		verb, group, resource, in string
-		want                      bool
+		verb, group, resource, in, name string
+		want                            bool
 	}{
-		{"create", "llo.aeros-project.eu", "servicecomponentk8s", "workloads", true},
-		{"list", "", "secrets", "workloads", true},
-		{"watch", "argoproj.io", "applications", "argocd", true},
-		{"update", "coordination.k8s.io", "leases", "workloads", true},
-		{"list", "coordination.k8s.io", "leases", "workloads", false},
-		{"update", "coordination.k8s.io", "leases", namespace, false},
-		{"list", "", "secrets", namespace, false},
-		{"list", "", "secrets", "argocd", false},
-		{"list", "", "secrets", "", false},
-		{"create", "llo.aeros-project.eu", "servicecomponentk8s", "default", false},
-		{"update", "llo.aeros-project.eu", "servicecomponentk8s/status", "workloads", false},
-		{"create", "", "pods", "workloads", false},
-		{"create", "", "pods/exec", "workloads", false},
-		{"get", "", "nodes", "", false},
-		{"create", "rbac.authorization.k8s.io", "roles", "workloads", false},
-		{"impersonate", "", "users", "", false},
+		{"create", "llo.aeros-project.eu", "servicecomponentk8s", "workloads", "", true},
+		{"list", "", "secrets", "workloads", "", true},
+		{"watch", "argoproj.io", "applications", "argocd", "", true},
+		{"create", "coordination.k8s.io", "leases", "workloads", "", true},
+		{"update", "coordination.k8s.io", "leases", "workloads", "hlo-agent-all.workloads", true},
+		{"update", "coordination.k8s.io", "leases", "workloads", "of-others", false},
+		{"list", "coordination.k8s.io", "leases", "workloads", "", false},
+		{"update", "coordination.k8s.io", "leases", namespace, "", false},
+		{"list", "", "secrets", namespace, "", false},
+		{"list", "", "secrets", "argocd", "", false},
+		{"list", "", "secrets", "", "", false},
+		{"create", "llo.aeros-project.eu", "servicecomponentk8s", "default", "", false},
+		{"update", "llo.aeros-project.eu", "servicecomponentk8s/status", "workloads", "", false},
+		{"create", "", "pods", "workloads", "", false},
+		{"create", "", "pods/exec", "workloads", "", false},
+		{"get", "", "nodes", "", "", false},
+		{"create", "rbac.authorization.k8s.io", "roles", "workloads", "", false},
+		{"impersonate", "", "users", "", "", false},
 	} {
-		if got := may(c.verb, c.group, c.resource, c.in); got != c.want {
-			s.t.Errorf("the agent may %s %s/%s in %q: %v, want %v", c.verb, c.group, c.resource, c.in, got, c.want)
+		if got := may(c.verb, c.group, c.resource, c.in, c.name); got != c.want {
+			s.t.Errorf("the agent may %s %s/%s %q in %q: %v, want %v", c.verb, c.group, c.resource, c.name, c.in, got, c.want)
 		}
 	}
 }
