@@ -108,7 +108,7 @@ func (r *reconciler) overdue(p *pass) string {
 		if string(elementOf(l)) != string(p.allocated.Element) || l.Deleting {
 			continue // of a move before
 		}
-		if state := p.rules.Observe(l.Object()); works(state.Phase) {
+		if state := p.rules.Set.Observe(l.Object()); works(state.Phase) {
 			continue
 		}
 		return m.from

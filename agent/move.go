@@ -165,7 +165,7 @@ func latest(live []*llo.Live, now time.Time) (late *llo.Live, since time.Time) {
 // sideWorks says whether all objects that are on l's element do their work.
 func sideWorks(live []*llo.Live, l *llo.Live, rules *rules) bool {
 	return !slices.ContainsFunc(live, func(o *llo.Live) bool {
-		return elementOf(o) == elementOf(l) && !works(rules.Observe(o.Object()).Phase)
+		return elementOf(o) == elementOf(l) && !works(rules.Set.Observe(o.Object()).Phase)
 	})
 }
 
