@@ -212,11 +212,12 @@ func (w *world) wantsElement(c entity, objects []*unstructured.Unstructured) boo
 	if !placed {
 		return word == "Starting"
 	}
-	if w.handler(c.text("service")) != w.home(on).name { // who runs it does not choose
+	home := w.home(on).name
+	if w.handler(c.text("service")) != home { // who runs it does not choose
 		return false
 	}
-	for _, o := range objects {
-		if entityOf(o) == c.id() && o.GetAnnotations()[llo.MovedFrom] != "" {
+	for _, o := range objects { // of this domain: what is left in another may bear the note of a move within that
+		if entityOf(o) == c.id() && o.GetNamespace() == home && o.GetAnnotations()[llo.MovedFrom] != "" {
 			return false // it never arrived, and one move follows another
 		}
 	}
