@@ -199,6 +199,9 @@ func hideText(text string) string {
 			}
 		}
 	}
+	if !strings.Contains(text, "=") {
+		return text
+	}
 	return assignment.ReplaceAllStringFunc(text, func(one string) string {
 		if name, _, _ := strings.Cut(one, "="); mentionsSecret(name) {
 			return name + "=" + masked
