@@ -70,8 +70,8 @@ func (r *reconciler) handOver(ctx context.Context, p *pass) error {
 	}
 	var back, own []*llo.Live
 	for _, l := range p.live {
-		if movingFrom(l).from == string(to) {
-			back = append(back, l) // a move away from there that was taken back
+		if m := movingFrom(l); m.from == string(to) && r.neighbours.takesBack(p.id, domain, m) {
+			back = append(back, l)
 		} else {
 			own = append(own, l)
 		}

@@ -222,6 +222,21 @@ func (n *neighbours) hasLeft(component ngsild.EntityID, element string) bool {
 	return element == "" || n.left[component] == element
 }
 
+// takesBack says whether a component that is ordered to the element where a move began need not arrive: the domain
+// of that element still has it. Else the note of a move that is over has just not gone yet, and this is the next move.
+func (n *neighbours) takesBack(component, domain ngsild.EntityID, m move) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch c := n.copies[component][domain]; {
+	case c == nil:
+		return n.left[component] != m.from
+	case c.want == nil:
+		return false // it was told to end its copy, since the component runs where it went
+	default:
+		return string(c.element) != m.from || !c.since.After(m.at)
+	}
+}
+
 // call makes one request to a domain. It returns an error when it is to be
 // repeated.
 func (n *neighbours) call(ctx context.Context, component, domain ngsild.EntityID) error {

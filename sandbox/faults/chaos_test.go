@@ -225,7 +225,7 @@ func (c *chaos) watch() {
 	for id, have := range objects {
 		running := 0
 		for _, o := range have {
-			if phase, _, _ := unstructured.NestedString(o.Object, "status", "phase"); phase == "Running" && o.GetDeletionTimestamp() == nil {
+			if isRunning(o) && o.GetDeletionTimestamp() == nil {
 				running++
 			}
 		}

@@ -204,3 +204,8 @@ func (o *objects) foreign(component string, labels, annotations map[string]strin
 	must(o.t, err)
 	return made
 }
+
+func isRunning(o *unstructured.Unstructured) bool {
+	phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+	return phase == "Running"
+}

@@ -9,7 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/sandbox/faults"
 	"github.com/hlo-agent/hlo-agent/sandbox/kube/kubetest"
 )
@@ -90,16 +89,25 @@ func TestComponentThroughTwoDomains(t *testing.T) {
 	f.beta.await(onK8s, "web", "changed there", hasImage(2))
 
 	f.alpha.patch(componentID("web"), object{"serviceComponentStatus": word("Overload"), "infrastructureElement": rel(k1)})
+	f.alpha.exists("web")
+	remove := f.alpha.toKube.Inject(faults.Fault{Match: and(method(http.MethodPatch), about("servicecomponentk8s")), Do: faults.Answer(http.StatusServiceUnavailable, nil, "")}) // the note of the move stays
 	f.only(f.alpha, f.beta, "web")
 	eventually(t, "the word after the move", func() error {
 		return differ("word", f.alpha.report(componentID("web")).Word, "Running")
 	})
 
-	f.alpha.await(onK8s, "web", "its move is over", func(u *unstructured.Unstructured) error { // an order back would take it back
-		return differ("from", u.GetAnnotations()[llo.MovedFrom], "")
-	})
+	uid := f.alpha.exists("web").GetUID()
 	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	eventually(t, "it runs there", func() error {
+		here, there := f.alpha.find(onK8s, "web"), f.beta.find(onK8s, "web")
+		runs := there != nil && isRunning(there)
+		if !runs && (here == nil || here.GetUID() != uid || here.GetDeletionTimestamp() != nil) {
+			t.Fatal("it went here before it ran there")
+		}
+		return differ("runs", runs, true)
+	})
 	f.only(f.beta, f.alpha, "web")
+	remove()
 	f.alpha.happens("web", "Normal HandedOver ServiceComponent/service-shop-component-web: from "+k1+" to "+b1)
 
 	f.alpha.patch(componentID("web"), object{"serviceComponentStatus": word("Removing")})
