@@ -7,7 +7,7 @@ import (
 
 func TestRedact(t *testing.T) {
 	t.Parallel()
-	secrets := []string{"", "s3", `a"b<ö`, "s3cr3t"}
+	secrets := []string{"", "s3", `a"b<ö`, "s3cr3t", "~~~", "p q"}
 	for text, want := range map[string]string{
 		"s3cr3t, s3":              "[redacted], [redacted]",
 		`a"b<ö`:                   "[redacted]",
@@ -17,6 +17,8 @@ func TestRedact(t *testing.T) {
 		"a&#34;b&lt;ö":            "[redacted]",
 		"x=a%22b%3C%C3%B6&y":      "x=[redacted]&y",
 		"basic czNjcjN0 is wrong": "basic [redacted] is wrong",
+		"fn5+ or fn5-":            "[redacted] or [redacted]",
+		"/p%20q?x=p+q":            "/[redacted]?x=[redacted]",
 		"nothing of it":           "nothing of it",
 	} {
 		if got := Redact(text, secrets...); got != want {
