@@ -170,6 +170,7 @@ func TestWrongValues(t *testing.T) {
 		{`{settings: {CB_URL: x}, tenants: [{name: a, namespace: b, settings: {SUBSCRIPTION_ON_EXIT: delete}}]}`, "SUBSCRIPTION_ON_EXIT"},
 		{`{settings: {CB_URL: x}, tenants: [{name: a, namespace: b}], clusters: {bySecrets: true}}`, "tenants[].settings.CLUSTERS"},
 		{`{settings: {CB_URL: x}, tenants: [{name: a, namespace: b}], clusters: {files: [c]}}`, "tenants[].settings.CLUSTERS"},
+		{`{settings: {CB_URL: x}, tenants: [{name: a, namespace: b}, {name: c, namespace: hlo-system}]}`, "tenants: c is in hlo-system, where the agent itself is"},
 		{`{settings: {CB_URL: x, LEADER_ELECTION: false}}`, "LEADER_ELECTION"},
 		{`{settings: {CB_URL: x}, replicaCount: 1}`, "replicaCount"},
 		{`{settings: {CB_URL: x}, image: {digest: "abc"}}`, "/image/digest"},
