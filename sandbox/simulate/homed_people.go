@@ -78,6 +78,7 @@ func (w *world) createUnplaced() bool {
 	w.homed.wants[id] = wants
 	delete(w.homed.chosen, id)
 	w.homed.mu.Unlock()
+	w.shake(id)
 	w.must(http.MethodPost, "/entities", e)
 	w.book.comesBack(id, place{resource: resourceOf[on.technology], namespace: w.home(on).namespace})
 	w.note("people", "create %s: %s", brief(id), brief(textOf(e)))
