@@ -71,6 +71,20 @@ func (r *reconciler) observe(p *pass) {
 		s.Reason, s.Message = reasonContested, "another writer keeps changing serviceComponentStatus. "+s.Message
 	}
 	s.componentStatus = reportOf(s, p.placement, p.runs)
+	if p.order == starting && r.heldByOthers(p) {
+		s.componentStatus = ""
+	}
+}
+
+// heldByOthers says whether an element that is not there may be another agent's, which has
+// reported on the component: what was ordered before is its to carry out and, where a report has
+// crossed it, its to put back. What is ordered meanwhile must not be hidden by an older order.
+func (r *reconciler) heldByOthers(p *pass) bool {
+	if r.domains.all || p.allocated != nil || p.input.Element != nil || len(p.live) > 0 {
+		return false
+	}
+	word := attributeText(&p.entity, attrStatus)
+	return orderOf(p.entity.Enum(attrStatus)) == none && reported(&p.entity).UID != "" && word != p.wrote[attrStatus]
 }
 
 // nameStaying names the object that stays where the wanted one cannot be made: while it
