@@ -38,6 +38,7 @@ type deed struct {
 	removal time.Time      // Removing, the end of the entity, or its absence: objects made before may go
 	moved   time.Time      // another element: objects of either side may go
 	started time.Time      // Starting: objects that ended before may go
+	endOf   string         // uid of the object whose end was reported when that was ordered: it may go though it runs again
 	copies  map[place]bool // objects that are there and not on their way out
 	twice   time.Time      // since when there is more than one, zero if there is not
 	absent  bool           // not in the broker
@@ -73,6 +74,10 @@ func (b *book) deed(id string) *deed {
 
 // order notes what people ordered. A report replaces no order.
 func (b *book) order(id, word string) {
+	ended := ""
+	if e := b.world.read(id); e != nil && slices.Contains([]string{"Succeeded", "Failed"}, e.status("phase")) {
+		ended = e.status("uid")
+	}
 	b.about(id, func(d *deed) {
 		d.word = word
 		if !slices.Contains([]string{"Starting", "Overload", "Removing"}, word) {
@@ -83,7 +88,7 @@ func (b *book) order(id, word string) {
 		case "Removing":
 			d.removal = time.Now()
 		case "Starting":
-			d.started = time.Now()
+			d.started, d.endOf = time.Now(), ended
 		}
 	})
 }
@@ -203,7 +208,7 @@ func (b *book) judge(agent string, d *deed, e event) {
 	switch {
 	case !d.removal.Before(made), d.order == "Removing":
 	case time.Since(d.moved) < 20*time.Minute:
-	case (!d.started.Before(made) || d.word == "Starting") && (phase == "Succeeded" || phase == "Failed"):
+	case (!d.started.Before(made) || d.word == "Starting") && (phase == "Succeeded" || phase == "Failed"), d.endOf == string(e.before.GetUID()) && d.endOf != "":
 	case d.absent, time.Since(d.since) < time.Minute:
 		b.prune(agent)
 	default:

@@ -180,14 +180,18 @@ func (w *world) checkHomed(components []entity) {
 	objects := w.kube.all()
 	w.homed.mu.Lock()
 	defer w.homed.mu.Unlock()
-	of := map[string][]entity{}
+	of, unsure := map[string][]entity{}, map[string]bool{}
 	for _, c := range components {
 		if w.wantsElement(c, objects) {
 			of[c.text("service")] = append(of[c.text("service")], c)
 		}
+		unsure[c.text("service")] = unsure[c.text("service")] || w.mayStand(c)
 	}
 	free := w.free(components)
 	for _, service := range slices.Sorted(maps.Keys(of)) {
+		if unsure[service] {
+			continue
+		}
 		waiting := of[service]
 		missing := slices.ContainsFunc(waiting, func(c entity) bool { return w.homed.needs[w.homed.wants[c.id()]].missing })
 		found, possible := w.assign(waiting, free)
@@ -241,6 +245,15 @@ func (w *world) overloadStands(c entity) bool {
 	handler := w.handler(c.text("service"))
 	a := w.agentOf(handler)
 	return a != nil && d.heardBy[handler] == a.life
+}
+
+// mayStand says whether such an order may be over or not: people have placed the component since,
+// perhaps in another domain, and it did not come to run there.
+func (w *world) mayStand(c entity) bool {
+	w.book.mu.Lock()
+	moved := w.book.deed(c.id()).moved.After(w.book.deed(c.id()).ordered)
+	w.book.mu.Unlock()
+	return moved && w.overloadStands(c)
 }
 
 func (w *world) mostSilent(longer time.Duration) bool {
