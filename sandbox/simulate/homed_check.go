@@ -138,7 +138,8 @@ func (w *world) judgeFit(a *agentRun, e entity, to string, objects []*unstructur
 	free := float64(m.ram - m.used)
 	var others []string
 	for _, c := range w.entities("ServiceComponent") {
-		if c.id() == e.id() || c.text("infrastructureElement") != to || !h.heard(c.id()) || !h.heard(requirementsPrefix+h.wants[c.id()]) || !w.takes(c, objects) {
+		chose := w.handler(c.text("service")) == a.name && h.chosen[c.id()].at.After(h.shaken[c.id()]) // and so it knows of it
+		if c.id() == e.id() || c.text("infrastructureElement") != to || !chose && !h.heard(c.id()) || !h.heard(requirementsPrefix+h.wants[c.id()]) || !w.takes(c, objects) {
 			continue
 		}
 		free -= h.needs[h.wants[c.id()]].ram
