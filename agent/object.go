@@ -163,7 +163,8 @@ func applyProblem(err error) *problem {
 // other agent does the work in place of the wanted one. Until then one of the sides of a
 // move that was under way here does the work.
 func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
-	lacking := p.input.Element == nil && firstLink(&p.entity, attrElement) != "" // it may be ours when it comes back
+	to := firstLink(&p.entity, attrElement)
+	lacking := p.input.Element == nil && to != "" // it may be ours when it comes back
 	if p.order != removing || len(p.live) == 0 && !lacking {
 		r.tracker.carriedOut(&p.view) // by another agent; here it would outlive what comes after it
 	}
@@ -173,7 +174,9 @@ func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	said := reported(&p.entity)
 	runs := works(said.Phase) || said.cannotBeMade() && said.UID != "" // see nameStaying
 	ours := slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == said.UID })
-	if (runs && !ours) || p.order == removing || p.order == none && removed(&p.entity) {
+	// Made for that very element, it never moved: what was reported is an object that we had before.
+	stayed := lacking && slices.ContainsFunc(p.live, func(l *llo.Live) bool { return elementOf(l) == to })
+	if (runs && !ours && !stayed) || p.order == removing || p.order == none && removed(&p.entity) {
 		return r.letGo(ctx, p, p.live, false)
 	}
 	if lacking {
