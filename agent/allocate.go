@@ -153,7 +153,9 @@ func (r *reconciler) begun(ctx context.Context) error {
 func (r *reconciler) carryOut(ctx context.Context, id ngsild.EntityID, e, undo *errand) error {
 	e.done = make(chan error, 1)
 	r.tracker.lookAgain(id)
-	if !e.remove {
+	if e.remove {
+		r.tracker.update(id, func(rec *record) { rec.doubt = true })
+	} else {
 		r.readAhead(ctx, id)
 	}
 	r.desk.put(id, e)

@@ -93,7 +93,7 @@ func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
 	}
 	placed, err := decide(ctx, p)
 	if p.ending || (p.errand != nil && p.errand.remove) {
-		p.quiet = p.quiet || (placed.want == elsewhere && p.allocated != nil)
+		p.quiet = p.quiet || placed.want == elsewhere || placed.want == handover
 		placed.want = remove
 	}
 	return placed, err

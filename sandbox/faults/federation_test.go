@@ -66,9 +66,15 @@ func (f *federation) only(here, there *rig, name string) {
 	here.t.Helper()
 	here.await(onK8s, name, "is there", func(*unstructured.Unstructured) error { return nil })
 	there.gone(onK8s, name)
-	f.alpha.says(componentID(name), "Running", "")
-	eventually(here.t, name+" is reported where it runs", func() error {
-		return differ("uid", f.alpha.report(componentID(name)).UID, string(here.exists(name).GetUID()))
+	f.alpha.runsAs(here, name)
+}
+
+// runsAs checks that a component is reported to run as the object that a domain has of it.
+func (b *brokerProcess) runsAs(r *rig, name string) {
+	b.t.Helper()
+	b.says(componentID(name), "Running", "")
+	eventually(b.t, name+" is reported where it runs", func() error {
+		return differ("uid", b.report(componentID(name)).UID, string(r.exists(name).GetUID()))
 	})
 }
 
@@ -235,19 +241,29 @@ func TestHandOverSurvivesKills(t *testing.T) {
 	}
 }
 
+// twoOnOneBroker are two domains that share a broker and a cluster, and ask each other where
+// Beta says how it is reached.
+func twoOnOneBroker(t *testing.T, reached bool) (broker *brokerProcess, alpha, beta *rig) {
+	t.Helper()
+	server := cluster.Server(t)
+	broker = startBroker(t)
+	alpha = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", nil)
+	beta = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Beta", map[string]string{"API_AUTH": "off"})
+	far := domain("Beta", false)
+	if reached {
+		far["publicUrl"] = prop("http://" + beta.listen)
+	}
+	broker.create(append(world(), far, lowLevel("Beta", "Kubernetes"), element(b1, "Kubernetes"))...)
+	beta.start()
+	alpha.start()
+	return broker, alpha, beta
+}
+
 // Where one broker serves both domains, each follows its own components, and
 // the one that hands over finds nothing to do and writes nothing.
 func TestHandOverOnOneBroker(t *testing.T) {
 	t.Parallel()
-	server := cluster.Server(t)
-	broker := startBroker(t)
-	alpha := newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", nil)
-	beta := newRigAt(t, server, kubetest.Namespace(t, server), broker, "Beta", map[string]string{"API_AUTH": "off"})
-	far := domain("Beta", false)
-	far["publicUrl"] = prop("http://" + beta.listen)
-	broker.create(append(world(), far, lowLevel("Beta", "Kubernetes"), element(b1, "Kubernetes"))...)
-	beta.start()
-	alpha.start()
+	broker, alpha, beta := twoOnOneBroker(t, true)
 	beta.orchestrate()
 	broker.create(component("web", object{"infrastructureElement": rel(b1)}))
 	broker.says(componentID("web"), "Running", "")
@@ -264,4 +280,88 @@ func TestHandOverOnOneBroker(t *testing.T) {
 			t.Errorf("alpha wrote %s", e.Body)
 		}
 	}
+}
+
+// Of components that move home from Beta, Alpha has Beta end the copies there. One of them goes
+// slowly, of the other one Beta did not hear that it moved: neither is ordered away by that.
+func TestMovedHomeIsNotOrderedAway(t *testing.T) {
+	t.Parallel()
+	broker, alpha, beta := twoOnOneBroker(t, true)
+	alpha.orchestrate()
+	beta.orchestrate()
+	names := []string{"slow", "unheard"}
+	for _, name := range names {
+		broker.create(component(name, object{"infrastructureElement": rel(b1)}))
+		broker.says(componentID(name), "Running", "")
+	}
+	beta.merge(onK8s, "slow", object{"metadata": object{"finalizers": []string{"example.org/hold"}}})
+	beta.toWebhook.Inject(faults.Fault{Match: func(e faults.Exchange) bool { return strings.Contains(string(e.Body), componentID("unheard")) }, Do: faults.Answer(204, nil, "")})
+	for _, name := range names {
+		broker.patch(componentID(name), object{"infrastructureElement": rel(k1)})
+	}
+	for _, name := range names {
+		broker.runsAs(alpha, name)
+	}
+	always(t, 4*time.Second, "nobody orders them away", func() error {
+		for _, name := range names {
+			if r := broker.report(componentID(name)); r.Word != "Running" || r.Element != "Alpha:k1" {
+				return fmt.Errorf("%s says %+v", name, r)
+			}
+		}
+		return nil
+	})
+	beta.merge(onK8s, "slow", object{"metadata": object{"finalizers": nil}})
+	for _, name := range names {
+		beta.gone(onK8s, name)
+	}
+}
+
+// A domain that starts while the copy that it was told to end still goes does not take the
+// component, which runs at home by then, for one that was ordered away.
+func TestMovedHomeBeforeARestart(t *testing.T) {
+	t.Parallel()
+	f := federate(t, nil)
+	f.alpha.orchestrate()
+	f.beta.orchestrate()
+	f.alpha.create(component("web", object{"infrastructureElement": rel(b1)}))
+	f.only(f.beta, f.alpha, "web")
+	f.beta.merge(onK8s, "web", object{"metadata": object{"finalizers": []string{"example.org/hold"}}})
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
+	f.alpha.runsAs(f.alpha, "web")
+	eventually(t, "beta's goes", func() error {
+		return differ("going", f.beta.find(onK8s, "web").GetDeletionTimestamp() != nil, true)
+	})
+	f.beta.agent.kill()
+	f.beta.start()
+	always(t, 6*time.Second, "nobody orders it away", func() error {
+		if r := f.alpha.report(componentID("web")); r.Word != "Running" || r.Element != "Alpha:k1" {
+			return fmt.Errorf("it says %+v", r)
+		}
+		return nil
+	})
+	f.beta.merge(onK8s, "web", object{"metadata": object{"finalizers": nil}})
+	f.only(f.alpha, f.beta, "web")
+}
+
+// What a component's last report is about was deleted and made anew before it is moved to another
+// agent. That report says nothing of the other side, and so the new object stays.
+func TestReportOfAFormerObjectEndsNoMove(t *testing.T) {
+	t.Parallel()
+	broker, alpha, beta := twoOnOneBroker(t, false)
+	broker.create(component("web", object{"isJob": prop(true)}))
+	alpha.exists("web")
+	alpha.phase(onK8s, "web", "Succeeded")
+	broker.says(componentID("web"), "Succeeded", "")
+	was := alpha.exists("web").GetUID()
+	broker.patch(componentID("web"), object{"serviceComponentStatus": word("Starting")})
+	anew := func() error {
+		o := alpha.find(onK8s, "web")
+		return differ("made anew", o != nil && o.GetUID() != was, true)
+	}
+	eventually(t, "the job is made anew", anew)
+	broker.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	beta.exists("web")
+	always(t, 3*time.Second, "it stays until the other one runs", anew)
+	beta.runs(onK8s, "web")
+	alpha.gone(onK8s, "web")
 }
