@@ -57,6 +57,7 @@ func TestMovedAwayGoesWhenAnotherDoesTheWork(t *testing.T) {
 		said status
 		goes bool
 	}{
+		"one of ours ran that was here before":         {status{Phase: mapping.Running, Reason: "Running", UID: "former"}, false},
 		"the wanted one runs":                          {status{Phase: mapping.Running, Reason: "Running", UID: "theirs"}, true},
 		"it does not yet":                              {status{Phase: mapping.Pending, Reason: "Pending", UID: "theirs"}, false},
 		"this one was reported to run":                 {status{Phase: mapping.Running, Reason: "Running", UID: "ours"}, false},
@@ -73,7 +74,8 @@ func TestMovedAwayGoesWhenAnotherDoesTheWork(t *testing.T) {
 				clusters: someClusters(t, 1), log: slog.New(slog.NewTextHandler(&log, nil))}
 			e := component("Running")
 			e.Attrs[attrDeployment] = ngsild.Attribute{Kind: ngsild.Property, Value: c.said.value()}
-			p := &pass{view: view{record: record{entity: e}, id: someID}, placement: placement{want: elsewhere}, live: []*llo.Live{{Cluster: defaultCluster, UID: "ours"}}}
+			p := &pass{view: view{record: record{entity: e, ours: "former"}, id: someID}, placement: placement{want: elsewhere}, live: []*llo.Live{{Cluster: defaultCluster, UID: "ours"}}}
+			r.noteOurs(p, c.said.UID)
 			if err := r.deleteMovedAway(t.Context(), p); err != nil {
 				t.Fatal(err)
 			}

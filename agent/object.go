@@ -68,11 +68,18 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 			rec.waiting = time.Time{}
 		}
 	})
-	if p.order == starting {
+	p.live = r.clusters.ByEntity(string(p.id))
+	if p.order == starting && !p.saysOldEnd() {
 		r.tracker.carriedOut(&p.view)
 	}
-	p.live = r.clusters.ByEntity(string(p.id))
 	return nil
+}
+
+// saysOldEnd says whether a report of the end of another object has crossed the order in the
+// broker. Until it is replaced the order stays: by that report nothing would be wanted.
+func (p *pass) saysOldEnd() bool {
+	end, main := endReported(&p.entity), p.main()
+	return orderOf(p.entity.Enum(attrStatus)) == none && end != "" && (main == nil || string(main.UID) != end)
 }
 
 // endedBefore says whether Starting is a new order: where it was seen, the end of the
@@ -173,10 +180,8 @@ func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	}
 	said := reported(&p.entity)
 	runs := works(said.Phase) || said.cannotBeMade() && said.UID != "" // see nameStaying
-	ours := slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == said.UID })
-	// Made for that very element, it never moved: what was reported is an object that we had before.
-	stayed := lacking && slices.ContainsFunc(p.live, func(l *llo.Live) bool { return elementOf(l) == to })
-	if (runs && !ours && !stayed) || p.order == removing || p.order == none && removed(&p.entity) {
+	ours := said.UID != "" && said.UID == p.ours                       // also when it is gone, and what is there was made since
+	if (runs && !ours) || p.order == removing || p.order == none && removed(&p.entity) {
 		return r.letGo(ctx, p, p.live, false)
 	}
 	if lacking {

@@ -179,8 +179,17 @@ func (r *reconciler) newest(ctx context.Context, id ngsild.EntityID) (*pass, err
 		r.traceRead(id, v.version, of)
 	}
 	p := &pass{view: v, read: read, rules: r.rules(), live: r.clusters.ByEntity(string(id))}
+	r.noteOurs(p, reported(&p.entity).UID)
 	r.takeErrand(p)
 	return p, nil
+}
+
+// noteOurs remembers that what is reported on is an object of ours, for when it is not there any more.
+func (r *reconciler) noteOurs(p *pass, uid string) {
+	if uid != p.ours && slices.ContainsFunc(p.live, func(l *llo.Live) bool { return string(l.UID) == uid }) {
+		p.ours = uid
+		r.tracker.update(p.id, func(rec *record) { rec.ours = uid })
+	}
 }
 
 // errSuperseded ends a pass whose knowledge became old while it ran.
@@ -331,6 +340,7 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 	if p.brokers != nil {
 		*p.brokers = applied(*p.brokers, attrs)
 	}
+	r.noteOurs(p, p.status.UID)
 	texts := written(attrs)
 	r.tracker.update(p.id, func(rec *record) {
 		if rec.version == p.version {

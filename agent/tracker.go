@@ -49,6 +49,7 @@ type record struct {
 	saidOfAt    time.Time // and when that was notified
 	heldSince   time.Time // a status is waiting to be written since
 	correctable bool      // a foreign report may be corrected once
+	ours        string    // the uid of an object of ours that was reported last
 
 	seen      uint64 // fingerprint of the object's state, to tell progress from standing still
 	seenAt    time.Time
