@@ -71,8 +71,11 @@ func (r *reconciler) observe(p *pass) {
 		s.Reason, s.Message = reasonContested, "another writer keeps changing serviceComponentStatus. "+s.Message
 	}
 	s.componentStatus = reportOf(s, p.placement, p.runs)
-	if p.order == starting && r.heldByOthers(p) {
+	switch {
+	case p.order != none && r.heldByOthers(p):
 		s.componentStatus = ""
+	case p.order == starting && main != nil && (s.Phase == mapping.Succeeded || s.Phase == mapping.Failed) && r.endedBefore(p, main):
+		s.componentStatus = string(starting) // its end before the order is no answer to it
 	}
 }
 
