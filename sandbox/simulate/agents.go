@@ -254,14 +254,12 @@ func (w *world) serveKube(a *agentRun, req *http.Request) *http.Response {
 	}
 	if req.Method != http.MethodGet {
 		w.acts(a, req.Method+" "+brief(req.URL.Path))
-	}
-	if path[0] == "api" && slices.Contains(path, "events") && req.Method != http.MethodGet {
-		return answer(http.StatusCreated, map[string]any{"apiVersion": "v1", "kind": "Event"}) // told, and nobody's business here
-	}
-	if req.Method != http.MethodGet {
 		w.book.mu.Lock()
 		w.book.kubeWrites++ // also what changes nothing
 		w.book.mu.Unlock()
+	}
+	if path[0] == "api" && slices.Contains(path, "events") && req.Method != http.MethodGet {
+		return answer(http.StatusCreated, map[string]any{"apiVersion": "v1", "kind": "Event"}) // told, and nobody's business here
 	}
 	req.Header.Set(agentHeader, "hlo-agent/"+a.name)
 	return w.kube.serve(req)

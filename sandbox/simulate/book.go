@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hlo-agent/hlo-agent/llo"
 )
@@ -21,9 +22,10 @@ type book struct {
 
 	mu          sync.Mutex
 	components  map[string]*deed
-	foreign     map[place]string // what somebody else's objects are to stay
-	kubeWrites  int              // by agents
-	brokerWrite int              // by agents, on entities
+	foreign     map[place]string              // what somebody else's objects are to stay
+	kubeWrites  int                           // by agents
+	brokerWrite int                           // by agents
+	been        map[types.UID]map[string]bool // phases in which each object has been
 	pruned      []pruning
 	acted       map[string][]int  // lives of each agent in the order in which they began to write
 	holders     map[string]string // which life it is, by what it calls itself in the Lease
@@ -40,7 +42,6 @@ type deed struct {
 	started time.Time      // Starting: objects that ended before may go
 	endOf   string         // uid of the object whose end was reported when that was ordered: it may go though it runs again
 	copies  map[place]bool // objects that are there and not on their way out
-	twice   time.Time      // since when there is more than one, zero if there is not
 	absent  bool           // not in the broker
 	since   time.Time      // of absent
 }
@@ -53,7 +54,7 @@ type pruning struct {
 }
 
 func newBook(w *world) *book {
-	return &book{world: w, components: map[string]*deed{}, foreign: map[place]string{}, acted: map[string][]int{}, holders: map[string]string{}}
+	return &book{world: w, components: map[string]*deed{}, foreign: map[place]string{}, acted: map[string][]int{}, been: map[types.UID]map[string]bool{}, holders: map[string]string{}}
 }
 
 // about changes what is known of a component.
@@ -108,9 +109,6 @@ func (w *world) arrived(a *agentRun, m *letter) {
 	}
 }
 
-// lostLetter is called for each notification that does not arrive.
-func (w *world) lostLetter(*letter) {}
-
 // What an agent may write on entities, by type of attribute.
 var writable = map[string]bool{"serviceComponentStatus": true, "deploymentStatus": true, "infrastructureElement": true, "actionType": true, "domainHandler": true}
 
@@ -119,6 +117,9 @@ func (w *world) watchWrite(a *agentRun, req *http.Request, body []byte) {
 	if req.Method == http.MethodGet {
 		return
 	}
+	w.book.mu.Lock()
+	w.book.brokerWrite++
+	w.book.mu.Unlock()
 	path := strings.TrimPrefix(req.URL.Path, "/ngsi-ld/v1")
 	switch {
 	case strings.HasPrefix(path, "/subscriptions"):
@@ -149,9 +150,41 @@ func (w *world) watchWrite(a *agentRun, req *http.Request, body []byte) {
 		w.book.about(id, func(d *deed) { d.word = word })
 	}
 	w.note(a.host, "writes on %s: %s %s (%s)", brief(id), attrs.word("serviceComponentStatus"), attrs.status("phase"), attrs.status("reason"))
-	w.book.mu.Lock()
-	defer w.book.mu.Unlock()
-	w.book.brokerWrite++
+	w.judgeReport(a, id, attrs)
+}
+
+// judgeReport asks whether what an agent says of a component was ever true of the object
+// of which it says so, and whether its word for that is the right one.
+func (w *world) judgeReport(a *agentRun, id string, attrs entity) {
+	says := attrs
+	if attrs["deploymentStatus"] == nil {
+		if says = w.read(id); says == nil {
+			return // it tells nobody
+		}
+	}
+	phase, reason, uid := says.status("phase"), says.status("reason"), types.UID(says.status("uid"))
+	been := w.book.phasesOf(uid)
+	word := map[string]string{"Running": "Running", "Succeeded": "Finished", "Failed": "Failed"}[phase]
+	w.book.about(id, func(d *deed) {
+		if d.order == "Starting" && d.heardBy[a.name] == a.life && d.endOf == string(uid) && uid != "" && attrs.word(status) == word && word != "" && phase != "Running" {
+			w.violated("agent %s says %s of %s over an order to start anew, of which it was told: that is the end of the object before it", a.name, attrs.word(status), brief(id))
+		}
+	})
+	if word != "" && reason != "DeadlineExceeded" && !slices.Contains(been, phase) {
+		w.violated("agent %s says %s (%s) of %s, whose object %s has been in the phases %v", a.name, phase, reason, brief(id), uid, been)
+	}
+	switch said := attrs.word(status); {
+	case said == "", said == word, said == "Overload" && reason == "Overloaded", said == "Finished" && reason == "Removed":
+	case said == "Finished", said == "Running" && phase != "Refused", said == "Failed" && phase != "Refused", word != "" && attrs["deploymentStatus"] != nil:
+		w.violated("agent %s says %s of %s, for the phase %s (%s)", a.name, said, brief(id), phase, reason)
+	}
+}
+
+// phasesOf are those in which an object has ever been, in order.
+func (b *book) phasesOf(uid types.UID) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.been[uid]))
 }
 
 // seen judges every change in the cluster. It is called with the lock of kube held.
@@ -184,6 +217,10 @@ func (b *book) seen(who string, e event) {
 	if id == "" || ownerOf(e.object) == "" {
 		return
 	}
+	if b.been[e.object.GetUID()] == nil {
+		b.been[e.object.GetUID()] = map[string]bool{}
+	}
+	b.been[e.object.GetUID()][phaseNow(e.object)] = true
 	d := b.deed(id)
 	leaving := e.kind == "DELETED" || e.object.GetDeletionTimestamp() != nil
 	if leaving && byAgent && e.before.GetDeletionTimestamp() == nil {
@@ -193,11 +230,6 @@ func (b *book) seen(who string, e event) {
 		delete(d.copies, e.place)
 	} else {
 		d.copies[e.place] = true
-	}
-	if len(d.copies) < 2 {
-		d.twice = time.Time{}
-	} else if d.twice.IsZero() {
-		d.twice = time.Now()
 	}
 }
 

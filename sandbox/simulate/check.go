@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,6 +56,11 @@ func (w *world) checkComponent(e entity, have []*unstructured.Unstructured) {
 		}
 	case word == "Finished": // it ended: what it left is neither changed nor brought back
 		w.checkSingle(e, have)
+		for _, o := range have {
+			if been := w.book.phasesOf(o.GetUID()); !slices.Contains(been, "Succeeded") {
+				w.violated("%s says Finished, and its object %s %s has been in the phases %v", id, placeOfObject(o), o.GetUID(), been)
+			}
+		}
 	default:
 		w.checkPlaced(e, el, have)
 	}
@@ -241,24 +247,36 @@ func (w *world) checkServices(components []entity) {
 	}
 }
 
-// checkCopies asks whether a component has had two objects for longer than a move
-// takes.
-func (w *world) checkCopies(limit time.Duration) {
-	w.book.mu.Lock()
-	defer w.book.mu.Unlock()
-	for id, d := range w.book.components {
-		if !d.twice.IsZero() && time.Since(d.twice) > limit && len(d.copies) > 1 && w.bothRun(d) && w.read(id).text("infrastructureElement") != "" {
-			w.violated("%s runs twice, for %v", brief(id), time.Since(d.twice))
+// beQuiet lets the quiet time pass, in which no component may run twice for longer than a
+// move takes.
+func (w *world) beQuiet() {
+	const step = 10 * time.Second
+	since, judged := map[string]time.Time{}, map[string]bool{}
+	for range quiet / step {
+		time.Sleep(step)
+		twice := w.runTwice()
+		maps.DeleteFunc(since, func(id string, _ time.Time) bool { return !slices.Contains(twice, id) })
+		for _, id := range twice {
+			switch at, known := since[id]; {
+			case !known:
+				since[id] = time.Now()
+			case time.Since(at) > moveTimeout && !judged[id] && w.read(id).text("infrastructureElement") != "":
+				judged[id] = true
+				w.violated("%s runs twice, for %v", brief(id), time.Since(at))
+			}
 		}
 	}
 }
 
-func (w *world) bothRun(d *deed) bool {
-	running := 0
-	for p := range d.copies {
-		if o := w.kube.get(p); o != nil && phaseNow(o) == "Running" {
-			running++
+// runTwice are the components of which more than one object runs and is not on its way out,
+// in order.
+func (w *world) runTwice() []string {
+	of := map[string]int{}
+	for _, o := range w.kube.all() {
+		if ownerOf(o) != "" && o.GetDeletionTimestamp() == nil && phaseNow(o) == "Running" {
+			of[entityOf(o)]++
 		}
 	}
-	return running > 1
+	maps.DeleteFunc(of, func(_ string, n int) bool { return n < 2 })
+	return slices.Sorted(maps.Keys(of))
 }

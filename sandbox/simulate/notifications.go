@@ -121,11 +121,9 @@ func (l *line) send(m *letter) {
 	switch {
 	case happens(p.lost):
 		w.note("post", "to %s lost: %s", l.to, says)
-		w.lostLetter(m)
 		l.replyAfter(soon, 204)
 	case happens(p.refused):
 		w.note("post", "to %s refused: %s", l.to, says)
-		w.lostLetter(m)
 		time.AfterFunc(soon, func() { l.Close() })
 	case happens(p.delayed):
 		later += p.delay
@@ -164,7 +162,6 @@ func (w *world) deliver(to string, m *letter, how string) int {
 	}
 	if h == nil {
 		w.note("post", "to %s in vain: %s", to, m.says())
-		w.lostLetter(m)
 		return 0
 	}
 	req, err := http.NewRequest(http.MethodPost, m.url, bytes.NewReader(m.body))
