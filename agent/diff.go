@@ -228,7 +228,7 @@ func (d *differ) wanted(ctx context.Context, p *pass) {
 	case main != nil && d.cfg.SyncPolicy == syncCreate:
 		d.note(p.id, "SYNC_POLICY is create-only, so what is there is not changed")
 		return
-	case main != nil && d.cfg.SyncPolicy == syncAll && d.endedBefore(p, main):
+	case main != nil && d.cfg.SyncPolicy == syncAll && p.endedBefore(string(main.UID)):
 		d.anew(p.live)
 		return
 	}

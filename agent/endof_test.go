@@ -4,9 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/mapping"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
@@ -39,7 +36,7 @@ func TestStartingIsANewOrderBesideTheReportedEnd(t *testing.T) {
 			v, _ := tr.get(someID)
 			v.entity = c.first // a report of ours may have crossed the order
 			p := &pass{view: v, placement: placement{order: v.order}}
-			if got := (&reconciler{}).endedBefore(p, &llo.Live{UID: types.UID("1")}); got != c.anew {
+			if got := p.endedBefore("1"); got != c.anew {
 				t.Errorf("it runs again: %v", got)
 			}
 		})

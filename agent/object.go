@@ -22,7 +22,7 @@ func (r *reconciler) applyWanted(ctx context.Context, p *pass) error {
 		p.held = true
 		return nil
 	}
-	if main != nil && r.cfg.SyncPolicy == syncAll && r.endedBefore(p, main) {
+	if main != nil && r.cfg.SyncPolicy == syncAll && p.endedBefore(string(main.UID)) {
 		p.problem = &problem{mapping.Progressing, reasonRestarting, "ordered again after its end: the ended object goes first"}
 		err := p.bear(r.letGo(ctx, p, p.live, true))
 		if p.lost != nil {
@@ -82,14 +82,14 @@ func (p *pass) saysOldEnd() bool {
 	return orderOf(p.entity.Enum(attrStatus)) == none && end != "" && (main == nil || string(main.UID) != end)
 }
 
-// endedBefore says whether Starting is a new order: where it was seen, the end of the
-// very object that is there was reported already.
-func (r *reconciler) endedBefore(p *pass, main *llo.Live) bool {
+// endedBefore says whether Starting is a new order and not the one by which an object was
+// made: where it was seen, the end of that very object was reported already.
+func (p *pass) endedBefore(uid string) bool {
 	seen := p.endOf
 	if p.view.order != p.order { // the entity's own word asks for it
 		seen = endReported(&p.entity)
 	}
-	return p.order == starting && seen == string(main.UID) && endReported(&p.entity) == seen
+	return p.order == starting && seen == uid && endReported(&p.entity) == seen
 }
 
 // endReported is the uid of the object whose end an entity reports, empty if it

@@ -74,7 +74,7 @@ func (r *reconciler) observe(p *pass) {
 	switch {
 	case p.order != none && r.heldByOthers(p):
 		s.componentStatus = ""
-	case p.order == starting && main != nil && (s.Phase == mapping.Succeeded || s.Phase == mapping.Failed) && r.endedBefore(p, main):
+	case s.UID != "" && (s.Phase == mapping.Succeeded || s.Phase == mapping.Failed) && p.endedBefore(s.UID):
 		s.componentStatus = string(starting) // its end before the order is no answer to it
 	}
 }
