@@ -148,19 +148,15 @@ func (g *guard) state() string {
 // deleteAbsent deletes the objects of an entity that is said to be gone, after
 // the broker has proved it and within what the guard admits.
 func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
+	// A report may have crossed a removal, and then nobody else knows of it; of one that is
+	// made anew it must not be expected.
+	if p.order == removing && !r.cfg.DryRun {
+		if err := r.proveGone(ctx, p); err != nil {
+			return err
+		}
+	}
 	live, away := brokerOrigin(p.live), r.heldElsewhere(p.id)
 	if len(live) == 0 && away == 0 {
-		if p.order == removing && !r.cfg.DryRun { // a report may have crossed it, and then nobody else knows of it
-			asked := r.now()
-			e, err := proveAbsent(ctx, r.client, p.id, r.proofSubscription())
-			if err != nil {
-				return err
-			}
-			if e != nil {
-				r.tracker.read(*e, asked, p.version)
-				return errSuperseded
-			}
-		}
 		r.guard.returned(p.id, nil)
 		r.links.release(p.id)
 		r.forgetElsewhere(p.id)
@@ -182,15 +178,8 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		p.wake(time.Minute)
 		return nil
 	}
-	asked := r.now()
-	e, err := proveAbsent(ctx, r.client, p.id, r.proofSubscription())
-	if err != nil {
+	if err := r.proveGone(ctx, p); err != nil {
 		return err
-	}
-	if e != nil { // it is there after all
-		r.guard.returned(p.id, p.live)
-		r.tracker.read(*e, asked, p.version)
-		return errSuperseded
 	}
 	if err := r.letGo(ctx, p, live, false); err != nil {
 		r.guard.attempted(p.id, uids(live)...)
@@ -203,6 +192,24 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		r.guard.deleted(p.id, uids(live)...)
 	}
 	p.wake(time.Minute)
+	return nil
+}
+
+// proveGone returns nil when the entity of a pass is proved to be gone. Its life is over
+// then; if it is there after all, or was heard of meanwhile, the pass is too.
+func (r *reconciler) proveGone(ctx context.Context, p *pass) error {
+	asked := r.now()
+	e, err := proveAbsent(ctx, r.client, p.id, r.proofSubscription())
+	switch {
+	case err != nil:
+		return err
+	case e != nil:
+		r.guard.returned(p.id, p.live)
+		r.tracker.read(*e, asked, p.version)
+		return errSuperseded
+	case !r.tracker.gone(p.id, asked, p.version):
+		return errSuperseded
+	}
 	return nil
 }
 

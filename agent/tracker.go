@@ -188,6 +188,7 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	}
 	if e.Deleted {
 		r.absent = true
+		r.deleted(at)
 		return true
 	}
 	r.local = true

@@ -295,3 +295,71 @@ func TestPace(t *testing.T) {
 		t.Errorf("it waits %v after the clock was set back", wait)
 	}
 }
+
+// What was ordered of an entity ends with it, in whatever order that is told: one that is made
+// anew under its id orders what it says, which may be nothing but to be there.
+func TestOrdersEndWithTheirEntity(t *testing.T) {
+	t.Parallel()
+	type step func(tr *tracker)
+	second := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+	told := func(word string, at int) step {
+		return func(tr *tracker) { tr.notified(component(word), second(at)) }
+	}
+	deleted := func(at int) step {
+		return func(tr *tracker) {
+			tr.notified(ngsild.Entity{ID: someID, Type: typeComponent, Deleted: true}, second(at))
+		}
+	}
+	listed := func(word string, at int) step {
+		return func(tr *tracker) {
+			tr.update(someID, func(rec *record) { rec.heard = second(at - 1) }) // so that the list counts
+			tr.listed(component(word), second(at))
+		}
+	}
+	proved := func(at int) step {
+		return func(tr *tracker) { tr.gone(someID, second(at), tr.version(someID)) }
+	}
+	for name, c := range map[string]struct {
+		steps []step
+		open  order
+	}{
+		"made anew without a word":            {[]step{told("Removing", 0), deleted(5), told("", 10)}, none},
+		"made anew with a report":             {[]step{told("Removing", 0), deleted(5), told("Running", 10)}, none},
+		"made anew and ordered away":          {[]step{told("Removing", 0), deleted(5), told("Removing", 10)}, removing},
+		"made anew, and a list tells":         {[]step{told("Removing", 0), deleted(5), listed("", 10)}, none},
+		"the removal is told last":            {[]step{deleted(5), listed("", 10), told("Removing", 0)}, none},
+		"the deletion is told last":           {[]step{told("Removing", 0), told("", 10), deleted(5)}, none},
+		"the deletion is of the life before":  {[]step{told("Removing", 10), deleted(5)}, removing},
+		"the same, and a list told the order": {[]step{listed("Removing", 10), deleted(5)}, removing},
+		"no deletion is told, but proved":     {[]step{told("Removing", 0), proved(5), told("", 10)}, none},
+		"not heard of":                        {[]step{told("Removing", 0), told("", 10)}, removing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr := newTracker(func() time.Time { return second(20) })
+			tr.broker.heard(epoch, epoch)
+			tr.notified(component("Running"), second(-10))
+			for _, step := range c.steps {
+				step(tr)
+			}
+			if v, _ := tr.get(someID); v.order != c.open {
+				t.Errorf("order %q, want %q", v.order, c.open)
+			}
+		})
+	}
+}
+
+// What was heard while the proof was under way may be of the life that began after it.
+func TestProofOfAbsenceOverlooksNothingNewer(t *testing.T) {
+	t.Parallel()
+	tr := newTracker(func() time.Time { return epoch })
+	tr.notified(component("Running"), epoch)
+	version := tr.version(someID)
+	tr.notified(component("Removing"), epoch.Add(time.Second))
+	if tr.gone(someID, epoch, version) {
+		t.Error("an entity that has just spoken counts as gone")
+	}
+	if v, _ := tr.get(someID); v.order != removing {
+		t.Errorf("order %q, want %q", v.order, removing)
+	}
+}

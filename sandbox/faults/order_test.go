@@ -181,6 +181,41 @@ func TestRemovingWaitsForTheEnd(t *testing.T) {
 	r.gone(onK8s, "web")
 }
 
+// An entity that is deleted while its object is still going, and made anew under its id, was
+// never ordered away: it is wanted though it says nothing.
+func TestMadeAnewWhileTheOldOneGoes(t *testing.T) {
+	t.Parallel()
+	proofs := and(method(http.MethodGet), aboutSubscriptions)
+	for name, end := range map[string]func(*rig){
+		"told": func(r *rig) {
+			r.remove(componentID("web"))
+			r.answered()
+		},
+		"listed": func(r *rig) {
+			before := len(r.toBroker.Seen(proofs))
+			r.drop(componentID("web"))
+			r.askForResync()
+			eventually(r.t, "its end is proved", func() error { return differ("proofs", len(r.toBroker.Seen(proofs)) > before, true) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.ready(component("web", nil))
+			r.merge(onK8s, "web", object{"metadata": object{"finalizers": []string{"test.example.org/hold"}}})
+			r.patch(componentID("web"), object{"serviceComponentStatus": word("Removing")})
+			r.says(componentID("web"), "Removing", "")
+			end(r)
+			r.create(component("web", object{"serviceComponentStatus": nil}))
+			eventually(t, "the new one is seen", func() error { return differ("phase", r.report(componentID("web")).Phase != "", true) })
+			r.merge(onK8s, "web", object{"metadata": object{"finalizers": nil}})
+			if got := r.says(componentID("web"), "Running", ""); got.Element != "Alpha:k1" || got.UID != string(r.exists("web").GetUID()) {
+				t.Errorf("got %+v, want it on k1, of the new object", got)
+			}
+		})
+	}
+}
+
 // The element taken away is no order to delete, and neither is an element
 // entity that goes.
 func TestPlacementTakenAway(t *testing.T) {
