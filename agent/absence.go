@@ -25,7 +25,7 @@ const guardWindow = 5 * time.Minute
 // were ordered do not pass through it. Safe for concurrent use.
 type guard struct {
 	maxPercent, least int
-	objects           func() int // how many objects of origin broker there are
+	objects           func() int // how many objects of origin broker there are, copies in other domains included
 	now               func() time.Time
 	log               *slog.Logger
 
@@ -155,8 +155,8 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 			return err
 		}
 	}
-	live, away := brokerOrigin(p.live), r.heldElsewhere(p.id)
-	if len(live) == 0 && away == 0 {
+	live := brokerOrigin(p.live)
+	if len(live) == 0 && r.heldElsewhere(p.id) == 0 {
 		r.guard.returned(p.id, nil)
 		r.links.release(p.id)
 		r.forgetElsewhere(p.id)
@@ -171,10 +171,12 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		}
 		return nil
 	}
-	if live = r.guard.left(live); len(live) == 0 && away == 0 || r.cfg.SyncPolicy != syncAll {
+	live = r.guard.left(live)
+	goes := append(uids(live), r.staysElsewhere(p.id)...)
+	if len(goes) == 0 || r.cfg.SyncPolicy != syncAll {
 		return nil
 	}
-	if !r.guard.admit(p.id, len(live)+away) {
+	if !r.guard.admit(p.id, len(goes)) {
 		p.wake(time.Minute)
 		return nil
 	}
@@ -189,7 +191,7 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 	if !r.cfg.DryRun {
 		r.logOf(p).Info("deleted the objects of an entity that is gone", "objects", len(live))
 		r.events.add(r.news(p, false, "EntityGone", "deleted with its entity, of which the broker has proved that it is gone"))
-		r.guard.deleted(p.id, uids(live)...)
+		r.guard.deleted(p.id, goes...)
 	}
 	p.wake(time.Minute)
 	return nil

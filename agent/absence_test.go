@@ -3,13 +3,16 @@ package agent
 import (
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/hlo-agent/hlo-agent/allocation"
 	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
+	"github.com/hlo-agent/hlo-agent/sandbox/broker"
 )
 
 func TestGuard(t *testing.T) {
@@ -119,4 +122,86 @@ func TestGuardCountsWhatWasAttempted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What other domains hold for us goes through the guard as what we hold does: each copy counts
+// once, for five minutes, and all of them are what the share is of.
+func TestGuardCountsCopiesElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		copies, percent, least int
+		want                   int // so many of the first four whose entities go may go
+	}{
+		"the least number": {10, 1, 1, 1}, "a share of all": {10, 20, 1, 2}, "all of few": {4, 20, 5, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &reconciler{cfg: Config{AgentID: "me", SyncPolicy: syncAll, PruneMaxPercent: c.percent, PruneMin: c.least},
+				log: slog.New(slog.DiscardHandler), now: time.Now, client: emptyBroker(t)}
+			r.tracker, r.clusters = newTracker(r.now), newClusters(1, r.log, nil)
+			r.neighbours = newNeighbours(nil, r)
+			r.guard = newGuard(&r.cfg, (&service{reconciler: r}).prunable, r.now, r.log)
+			var ids []ngsild.EntityID
+			for i := range c.copies {
+				id := ngsild.EntityID(fmt.Sprint("urn:ngsi-ld:Service:s:Component:", i))
+				ids = append(ids, id)
+				r.neighbours.ask("urn:b", "https://b", allocation.Allocation{Component: id, Element: "urn:e"}, "", "", "")
+			}
+			for range 2 { // the second time before the domain has answered
+				for _, id := range ids[:4] {
+					r.tracker.suspect(id)
+					v, _ := r.tracker.get(id)
+					if err := r.deleteAbsent(t.Context(), &pass{view: v}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if went := c.copies - r.neighbours.standing(); went != c.want {
+				t.Errorf("%d were told to go, want %d", went, c.want)
+			}
+			if held := r.guard.held(); held != 4-c.want {
+				t.Errorf("%d are held back, want %d", held, 4-c.want)
+			}
+		})
+	}
+}
+
+// A copy that is made anew is another one.
+func TestGuardTellsCopiesElsewhereApart(t *testing.T) {
+	t.Parallel()
+	now := epoch
+	r := &reconciler{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }}
+	r.neighbours = newNeighbours(nil, r)
+	seen := map[types.UID]bool{}
+	for range 2 {
+		for _, domain := range []ngsild.EntityID{"urn:b", "urn:c"} {
+			r.neighbours.ask(domain, "https://b", allocation.Allocation{Component: someID, Element: "urn:e"}, "", "", "")
+		}
+		for _, name := range r.staysElsewhere(someID) {
+			seen[name] = true
+		}
+		if r.dropEverywhere(someID); len(r.staysElsewhere(someID)) > 0 {
+			t.Error("what was told to go counts as staying")
+		}
+		now = now.Add(time.Second)
+	}
+	if len(seen) != 4 {
+		t.Errorf("two copies in two domains each are %d", len(seen))
+	}
+}
+
+// emptyBroker is a broker that holds nothing but our subscription.
+func emptyBroker(t *testing.T) *ngsild.Client {
+	t.Helper()
+	world := broker.New(broker.Options{})
+	t.Cleanup(world.Close)
+	server := httptest.NewServer(world)
+	t.Cleanup(server.Close)
+	client := ngsild.NewClient(ngsild.ClientConfig{BaseURL: server.URL})
+	s := ngsild.Subscription{ID: subscriptionID("me", "components"), Type: "Subscription", Entities: []ngsild.EntitySelector{{Type: typeComponent}}}
+	s.Notification.Endpoint.URI = "http://127.0.0.1:1/notify"
+	if err := client.CreateSubscription(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	return client
 }

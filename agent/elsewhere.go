@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/hlo-agent/hlo-agent/allocation"
 	"github.com/hlo-agent/hlo-agent/allocation/peer"
 	"github.com/hlo-agent/hlo-agent/llo"
@@ -300,6 +302,21 @@ func (r *reconciler) heldElsewhere(id ngsild.EntityID) int {
 		return 0
 	}
 	return len(r.neighbours.of(id, ""))
+}
+
+// staysElsewhere are the copies of a component in other domains that were not told to go, each
+// named for the guard: one that is asked for anew is another one.
+func (r *reconciler) staysElsewhere(id ngsild.EntityID) []types.UID {
+	if r.neighbours == nil {
+		return nil
+	}
+	var names []types.UID
+	for _, c := range r.neighbours.of(id, "") {
+		if c.want != nil {
+			names = append(names, types.UID(fmt.Sprintf("%s in %s since %d", id, c.domain, c.since.UnixNano())))
+		}
+	}
+	return names
 }
 
 // dropEverywhere has every other domain end a component whose entity is gone.

@@ -189,6 +189,21 @@ func (n *neighbours) of(component, except ngsild.EntityID) []copied {
 	return out
 }
 
+// standing is the number of copies that other domains may hold and were not told to end.
+func (n *neighbours) standing() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	count := 0
+	for _, of := range n.copies {
+		for _, c := range of {
+			if c.want != nil && c.done != goneThere {
+				count++
+			}
+		}
+	}
+	return count
+}
+
 // forget ends what is known of a component: one domain's copy, or with "" all.
 func (n *neighbours) forget(component, domain ngsild.EntityID) {
 	n.mu.Lock()

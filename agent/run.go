@@ -300,5 +300,11 @@ func (s *service) stop(ctx context.Context, cut func()) {
 	}
 }
 
-// prunable is the number of objects that a missing entity could cost us.
-func (s *service) prunable() int { return len(brokerOrigin(s.clusters.All())) }
+// prunable is the number of objects that a missing entity could cost us, here and in other domains.
+func (s *service) prunable() int {
+	n := len(brokerOrigin(s.clusters.All()))
+	if s.neighbours != nil {
+		n += s.neighbours.standing()
+	}
+	return n
+}
