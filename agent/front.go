@@ -136,8 +136,9 @@ func (s *service) front(ctx context.Context, next http.Handler) http.Handler {
 	forward := s.forward()
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		from := req.Header.Get(hopHeader)
+		told := from == "" && req.URL.Path == "/notify" // which a copy that may lead no more takes in too: it changes nothing
 		switch {
-		case !s.lead.acts() && from != "", s.lead.acts() && !s.lead.sure():
+		case !s.lead.acts() && from != "", s.lead.acts() && !s.lead.sure() && !told:
 			noLeader(w)
 		case !s.lead.acts() && req.URL.Path == "/notify":
 			s.receiver.ServeHTTP(w, req)

@@ -183,3 +183,26 @@ func TestNothingIsHandedOnInClear(t *testing.T) {
 		t.Errorf("a copy without a certificate sent %d requests, want the word that one is missing", heard.Load())
 	}
 }
+
+// A copy that may lead no more lets nothing through, but for what the broker tells: any other
+// answer than 204 brings a subscription nearer to its end.
+func TestUnsureLeaderTakesNotifications(t *testing.T) {
+	t.Parallel()
+	s := &service{lead: newLead(true), hop: newHop(nil, nil), reconciler: &reconciler{log: slog.New(slog.DiscardHandler)}}
+	s.lead.election = &ballot{until: time.Now().Add(-time.Second)}
+	s.lead.acting.Store(true)
+	front := s.front(t.Context(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	for _, c := range []struct {
+		path, from string
+		code       int
+	}{{"/notify", "", 204}, {"/notify", "another", 503}, {"/hlo_al/one", "", 503}} {
+		req := httptest.NewRequest(http.MethodPost, c.path, nil)
+		if c.from != "" {
+			req.Header.Set(hopHeader, c.from)
+		}
+		w := httptest.NewRecorder()
+		if front.ServeHTTP(w, req); w.Code != c.code {
+			t.Errorf("%s from %q: %d, want %d", c.path, c.from, w.Code, c.code)
+		}
+	}
+}
