@@ -63,7 +63,7 @@ type copied struct {
 	at    time.Time
 	err   error  // why it was not
 	told  bool   // err was written to the entity once
-	aside string // uid of the object that the entity reported on before it was asked for
+	aside string // uid of the object that the entity reported on before the domain was asked
 	kept  bool   // it was asked for, and is recorded until it is known to be gone
 }
 
@@ -124,12 +124,27 @@ func (n *neighbours) ask(domain ngsild.EntityID, url string, a allocation.Alloca
 	c.order = order
 	delete(n.left, a.Component)
 	if c.want == nil || c.element != a.Element {
-		c.from, c.since, c.aside = from, n.now(), reported
+		// Where it moves on within the domain, the object that is reported may be that domain's, and stay.
+		if c.want == nil || n.reportedLater(a.Component, c, reported) {
+			c.aside = reported
+		}
+		c.from, c.since = from, n.now()
 	}
 	c.service, c.url, c.want, c.print, c.element = a.Service, url, &a, print, a.Element
 	c.done, c.err, c.told, c.kept = "", nil, false, true
 	n.lane(domain).queue.Add(a.Component)
 	return *c
+}
+
+// reportedLater says whether an object that is reported may be of a domain that was asked after c: it was
+// not reported yet when that one was asked. Caller holds mu.
+func (n *neighbours) reportedLater(component ngsild.EntityID, c *copied, uid string) bool {
+	for _, o := range n.copies[component] {
+		if o.since.After(c.since) && o.aside != uid {
+			return true
+		}
+	}
+	return false
 }
 
 // drop has a domain end a component, and returns how that stands. It is asked

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"testing"
@@ -85,10 +84,7 @@ func TestHandOversAreRecorded(t *testing.T) {
 	t.Parallel()
 	ctx, broker := t.Context(), &recordBroker{held: map[ngsild.EntityID]map[string]any{}}
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	start := func() *neighbours {
-		return &neighbours{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), again: func(ngsild.EntityID) {}, count: func(string) {}, moved: func(ngsild.EntityID, string, string) {},
-			left: map[ngsild.EntityID]string{}, lanes: map[ngsild.EntityID]*lane{}, copies: map[ngsild.EntityID]map[ngsild.EntityID]*copied{}}
-	}
+	start := func() *neighbours { return lonely(func() time.Time { return now }) }
 	ok := func(err error) {
 		t.Helper()
 		if err != nil {

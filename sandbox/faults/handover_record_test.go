@@ -73,6 +73,31 @@ func TestMoveToAnotherDomainIsTakenBackAfterARestart(t *testing.T) {
 	f.unrecorded("web")
 }
 
+// A component arrives in another domain and moves on within it, where it keeps its
+// object, while the agent that handed it over is not running. It has arrived all the same.
+func TestMovedOnInTheOtherDomain(t *testing.T) {
+	t.Parallel()
+	const b2 = "urn:ngsi-ld:InfrastructureElement:Beta:b2"
+	f := federate(t, map[string]string{"MOVE_TIMEOUT": "3s"})
+	f.alpha.orchestrate()
+	f.beta.create(element(b2, "Kubernetes"))
+	f.alpha.create(component("web", nil))
+	f.alpha.says(componentID("web"), "Running", "")
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	uid := f.beta.exists("web").GetUID()
+	f.alpha.agent.kill()
+	f.beta.orchestrate()
+	eventually(t, "it is reported where it runs", func() error {
+		return differ("uid", f.alpha.report(componentID("web")).UID, string(uid))
+	})
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b2)})
+	f.alpha.start()
+	f.only(f.beta, f.alpha, "web")
+	if on := at(f.alpha.entity(componentID("web")), "infrastructureElement", "object"); on != b2 || f.beta.exists("web").GetUID() != uid {
+		t.Errorf("it is placed on %v, its object was %s and is %s", on, uid, f.beta.exists("web").GetUID())
+	}
+}
+
 // Moves between two other domains, at each end of which exactly one copy runs: by
 // itself, with the agent killed in the middle, and off a domain that does not
 // answer and whose element is gone.
