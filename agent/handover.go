@@ -46,6 +46,7 @@ type neighbours struct {
 	broker  handOverBroker
 	agent   string
 	records map[ngsild.EntityID]string // as the broker has them; nil: not read yet
+	crossed map[ngsild.EntityID]bool   // those written while they are listed; nil: they are not
 }
 
 // copied is a component in another domain, as far as we had a hand in it.

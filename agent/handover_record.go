@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hlo-agent/hlo-agent/allocation"
@@ -56,35 +58,94 @@ func (n *neighbours) recall(ctx context.Context, broker handOverBroker, agent st
 	if n.records != nil {
 		return nil
 	}
-	texts := map[ngsild.EntityID]string{}
-	_, err := broker.List(ctx, ngsild.Query{Types: []string{typeHandOver}, Local: true}, func(page []ngsild.Entity) error {
-		for _, e := range page {
-			component, _ := e.Text(attrHandOverComponent)
-			if by, _ := e.Text(attrHandOverAgent); by == agent && component != "" {
-				texts[ngsild.EntityID(component)], _ = e.Text(attrHandOverCopies)
-			}
-		}
-		return nil
-	})
+	n.broker, n.agent = broker, agent
+	texts, err := n.read(ctx, ngsild.Query{Types: []string{typeHandOver}, Local: true})
 	if err != nil {
 		return fmt.Errorf("list what was handed over: %v", err) // a list that is not whole is no list here
 	}
+	n.records = map[ngsild.EntityID]string{}
+	for component, text := range texts {
+		n.takeIn(component, text)
+	}
+	return nil
+}
+
+// read is what the records of a query say, by component.
+func (n *neighbours) read(ctx context.Context, q ngsild.Query) (map[ngsild.EntityID]string, error) {
+	texts := map[ngsild.EntityID]string{}
+	_, err := n.broker.List(ctx, q, func(page []ngsild.Entity) error {
+		for _, e := range page {
+			n.note(&e, texts)
+		}
+		return nil
+	})
+	return texts, err
+}
+
+// note adds what a record says to texts, if it is one of ours.
+func (n *neighbours) note(e *ngsild.Entity, texts map[ngsild.EntityID]string) {
+	component, _ := e.Text(attrHandOverComponent)
+	if by, _ := e.Text(attrHandOverAgent); by == n.agent && component != "" {
+		texts[ngsild.EntityID(component)], _ = e.Text(attrHandOverCopies)
+	}
+}
+
+// takeIn makes known what the broker holds of a component. What is known already of
+// its copy in a domain stands. Caller holds saving.
+func (n *neighbours) takeIn(component ngsild.EntityID, text string) {
+	var copies []copyRecord
+	if err := json.Unmarshal([]byte(text), &copies); err != nil {
+		n.log.Warn("a record of what was handed over cannot be read", "entity", component, "err", err)
+		return
+	}
+	n.records[component] = text
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for component, text := range texts {
-		var copies []copyRecord
-		if err := json.Unmarshal([]byte(text), &copies); err != nil {
-			n.log.Warn("a record of what was handed over cannot be read", "entity", component, "err", err)
+	for _, c := range copies {
+		if known := n.copyOf(component, c.Domain); known.print != "" {
+			known.kept = true
 			continue
 		}
-		for _, c := range copies {
-			*n.copyOf(component, c.Domain) = copied{domain: c.Domain, service: c.Service, url: c.URL, element: c.Element, from: c.From,
-				since: c.Since, aside: c.Aside, kept: true, print: recalled, done: recalled,
-				want: &allocation.Allocation{Component: component, Service: c.Service, Element: c.Element}}
+		*n.copyOf(component, c.Domain) = copied{domain: c.Domain, service: c.Service, url: c.URL, element: c.Element, from: c.From,
+			since: c.Since, aside: c.Aside, kept: true, print: recalled, done: recalled,
+			want: &allocation.Allocation{Component: component, Service: c.Service, Element: c.Element}}
+	}
+}
+
+// listing is called before the records are listed once more: what is written from now
+// on that list may hold or not.
+func (n *neighbours) listing() {
+	n.saving.Lock()
+	defer n.saving.Unlock()
+	n.crossed = map[ngsild.EntityID]bool{}
+}
+
+// listed compares what is known with a list of the records. What the list holds is
+// taken in, since the broker may have been empty at our start and restored later.
+// What the broker has lost, as lost says of a record's id, stays known and is written again.
+func (n *neighbours) listed(ctx context.Context, texts map[ngsild.EntityID]string, lost func(record ngsild.EntityID) bool) {
+	n.saving.Lock()
+	for component, text := range texts {
+		if !n.crossed[component] && text != n.records[component] {
+			n.takeIn(component, text)
 		}
 	}
-	n.broker, n.agent, n.records = broker, agent, texts
-	return nil
+	maps.DeleteFunc(n.records, func(component ngsild.EntityID, _ string) bool {
+		return !n.crossed[component] && lost(n.recordID(component))
+	})
+	all := slices.Collect(maps.Keys(n.records))
+	n.crossed = nil
+	n.saving.Unlock()
+	n.mu.Lock()
+	all = slices.AppendSeq(all, maps.Keys(n.copies))
+	n.mu.Unlock()
+	slices.Sort(all)
+	for _, component := range slices.Compact(all) {
+		if err := n.record(ctx, component); err != nil {
+			n.log.Warn("will try again", "entity", component, "err", err)
+			return
+		}
+	}
 }
 
 // recalledAll are the components that other domains may have.
@@ -115,7 +176,10 @@ func (n *neighbours) record(ctx context.Context, component ngsild.EntityID) erro
 	if was == text {
 		return nil
 	}
-	id := ngsild.EntityID(handOverPrefix + n.agent + ":" + string(component))
+	if n.crossed != nil {
+		n.crossed[component] = true
+	}
+	id := n.recordID(component)
 	if text == "" {
 		if err := n.broker.DeleteEntity(ctx, id); err != nil && !isNotFound(err) {
 			return fmt.Errorf("delete the record of a hand-over: %w", err)
@@ -123,17 +187,13 @@ func (n *neighbours) record(ctx context.Context, component ngsild.EntityID) erro
 		delete(n.records, component)
 		return nil
 	}
-	attrs := map[string]any{}
-	for name, value := range map[string]string{attrHandOverAgent: n.agent, attrHandOverComponent: string(component), attrHandOverCopies: text} {
-		attrs[name] = map[string]any{"type": "Property", "value": value}
-	}
 	err := ngsild.ErrNotFound
 	if there {
-		err = n.broker.Merge(ctx, id, attrs)
+		err = n.broker.Merge(ctx, id, n.attributes(component, text))
 	}
 	if isNotFound(err) {
-		if err = n.broker.CreateEntity(ctx, id, typeHandOver, attrs); errors.Is(err, ngsild.ErrInvalid) { // its answer was lost before
-			err = n.broker.Merge(ctx, id, attrs)
+		if err = n.broker.CreateEntity(ctx, id, typeHandOver, n.attributes(component, text)); errors.Is(err, ngsild.ErrInvalid) {
+			text, err = n.recordOver(ctx, component)
 		}
 	}
 	if err != nil {
@@ -141,6 +201,40 @@ func (n *neighbours) record(ctx context.Context, component ngsild.EntityID) erro
 	}
 	n.records[component] = text
 	return nil
+}
+
+// recordOver writes a record that is there though it was not known: the answer was lost
+// when it was made, or the broker was restored since, and it tells of other copies.
+// Caller holds saving.
+func (n *neighbours) recordOver(ctx context.Context, component ngsild.EntityID) (text string, err error) {
+	id := n.recordID(component)
+	texts, err := n.read(ctx, ngsild.Query{Types: []string{typeHandOver}, IDs: []ngsild.EntityID{id}, Local: true})
+	if err != nil {
+		return "", err
+	}
+	held, there := texts[component]
+	if there {
+		n.takeIn(component, held)
+	}
+	switch text = n.recordOf(component); text {
+	case "":
+		text = "[]" // the last copy has just gone: whoever saw that has the record deleted
+	case held:
+		return text, nil
+	}
+	return text, n.broker.Merge(ctx, id, n.attributes(component, text))
+}
+
+func (n *neighbours) recordID(component ngsild.EntityID) ngsild.EntityID {
+	return ngsild.EntityID(handOverPrefix + n.agent + ":" + string(component))
+}
+
+func (n *neighbours) attributes(component ngsild.EntityID, text string) map[string]any {
+	attrs := map[string]any{}
+	for name, value := range map[string]string{attrHandOverAgent: n.agent, attrHandOverComponent: string(component), attrHandOverCopies: text} {
+		attrs[name] = map[string]any{"type": "Property", "value": value}
+	}
+	return attrs
 }
 
 // recordOf is the text of a component's copies; "" if no other domain has it.

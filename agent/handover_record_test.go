@@ -16,15 +16,17 @@ import (
 
 // recordBroker holds records, and does or says something else when told so.
 type recordBroker struct {
-	held map[ngsild.EntityID]map[string]any
-	lose bool  // the next write is done and its answer lost
-	fail error // of every call
+	held   map[ngsild.EntityID]map[string]any
+	lose   bool  // the next write is done and its answer lost
+	fail   error // of every call
+	writes int
 }
 
 func (b *recordBroker) write(do func() error) error {
 	if b.fail != nil {
 		return b.fail
 	}
+	b.writes++
 	err := do()
 	if b.lose {
 		b.lose = false
@@ -151,4 +153,96 @@ func TestHandOversAreRecorded(t *testing.T) {
 	if len(broker.held) != 0 {
 		t.Errorf("left: %v", broker.held)
 	}
+}
+
+// Every resync compares what is known with the records: what the broker did not have
+// at our start is taken in when it has it, what it has lost is written again, and a list
+// that a write has crossed says nothing of what was written.
+func TestHandOverRecordsAreListedAgain(t *testing.T) {
+	t.Parallel()
+	const web, other = ngsild.EntityID("urn:web"), ngsild.EntityID("urn:other")
+	ctx, broker := t.Context(), &recordBroker{held: map[ngsild.EntityID]map[string]any{}}
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	clock := func() time.Time { now = now.Add(time.Minute); return now }
+	n := lonely(clock)
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(n *neighbours, component, domain ngsild.EntityID) {
+		n.ask(domain, "https://d", allocation.Allocation{Component: component, Service: "urn:s", Element: domain + "1"}, "", "", "")
+	}
+	list := func(n *neighbours) (map[ngsild.EntityID]string, func(ngsild.EntityID) bool) {
+		n.listing()
+		texts, err := n.read(ctx, ngsild.Query{Types: []string{typeHandOver}})
+		ok(err)
+		seen := maps.Clone(broker.held)
+		return texts, func(record ngsild.EntityID) bool { return seen[record] == nil }
+	}
+	resync := func(n *neighbours) {
+		texts, lost := list(n)
+		n.listed(ctx, texts, lost)
+	}
+	domains := func(n *neighbours, component ngsild.EntityID) (all []ngsild.EntityID) {
+		for _, c := range n.of(component, "") {
+			all = append(all, c.domain)
+		}
+		return all
+	}
+	same := func(what string, got, want any) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	ok(n.recall(ctx, broker, "me"))
+	for _, component := range []ngsild.EntityID{web, other} {
+		ask(n, component, "urn:b")
+		ok(n.record(ctx, component))
+	}
+	kept := maps.Clone(broker.held)
+
+	clear(broker.held)
+	n = lonely(clock)
+	ok(n.recall(ctx, broker, "me")) // of a broker that is empty
+	same("known of an empty broker", len(n.recalledAll()), 0)
+	maps.Copy(broker.held, kept)
+	ask(n, other, "urn:g")
+	ok(n.record(ctx, other)) // which is there already, and tells of another domain
+	same("domains, asked before the list", domains(n, other), []ngsild.EntityID{"urn:b", "urn:g"})
+	resync(n)
+	same("domains, by the list", domains(n, web), []ngsild.EntityID{"urn:b"})
+
+	was := broker.writes
+	resync(n)
+	same("writes at rest", broker.writes, was)
+	kept = maps.Clone(broker.held)
+	clear(broker.held)
+	texts, _ := list(n)
+	n.listed(ctx, texts, func(ngsild.EntityID) bool { return false })
+	same("writes after a list that is not whole", broker.writes, was)
+	resync(n)
+	same("the records after a wipe", broker.held, kept)
+
+	texts, lost := list(n)
+	n.drop("urn:b", "", "urn:s", web)
+	n.copies[web]["urn:b"].done = goneThere
+	ok(n.record(ctx, web))
+	n.forget(web, "")
+	n.listed(ctx, texts, lost)
+	same("domains that a list had before the end", len(domains(n, web)), 0)
+	texts, lost = list(n)
+	ask(n, web, "urn:b")
+	ok(n.record(ctx, web))
+	was = broker.writes
+	n.listed(ctx, texts, lost)
+	same("writes of what a list did not have yet", broker.writes, was)
+	resync(n)
+	same("writes after all", broker.writes, was)
+
+	m := lonely(clock)
+	ok(m.recall(ctx, broker, "me"))
+	same("found after the next start", domains(m, other), []ngsild.EntityID{"urn:b", "urn:g"})
 }

@@ -104,16 +104,27 @@ func (r *reconciler) missing(seen, looked map[ngsild.EntityID]bool, asked time.T
 	r.enqueue(absent)
 }
 
+// resyncLinks lists what components refer to, and with it what was handed over.
 func (r *reconciler) resyncLinks(ctx context.Context, asked time.Time) error {
-	seen := map[ngsild.EntityID]bool{}
-	_, err := r.client.List(ctx, ngsild.Query{Types: r.links.types(), Local: true}, func(page []ngsild.Entity) error {
+	seen, types, handedOver := map[ngsild.EntityID]bool{}, r.links.types(), map[ngsild.EntityID]string{}
+	if r.neighbours != nil {
+		types = append(types, typeHandOver)
+		r.neighbours.listing()
+	}
+	_, err := r.client.List(ctx, ngsild.Query{Types: types, Local: true}, func(page []ngsild.Entity) error {
 		for _, e := range page {
-			seen[e.ID] = true
+			if seen[e.ID] = true; e.Type == typeHandOver {
+				r.neighbours.note(&e, handedOver)
+				continue
+			}
 			r.enqueue(r.links.listed(e, asked))
 		}
 		return nil
 	})
 	whole, err := r.sift(err, seen)
+	if err == nil && r.neighbours != nil {
+		r.neighbours.listed(ctx, handedOver, func(record ngsild.EntityID) bool { return whole && !seen[record] })
+	}
 	if err != nil || !whole {
 		return err // what was not listed stays as it was known
 	}

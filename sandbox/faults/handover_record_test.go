@@ -47,6 +47,38 @@ func TestHandedOverAndDeletedMeanwhile(t *testing.T) {
 	f.only(f.beta, f.alpha, "stays")
 }
 
+// The broker is empty when the agent starts, and restored after that; later it loses a
+// record. Nothing is left in the other domain of a component that was deleted meanwhile.
+func TestHandOverRecordsAreRestored(t *testing.T) {
+	t.Parallel()
+	f := federate(t, map[string]string{"RESYNC_INTERVAL": "1s"})
+	f.beta.orchestrate()
+	for _, name := range []string{"web", "stays"} {
+		f.alpha.create(component(name, object{"infrastructureElement": rel(b1)}))
+		f.only(f.beta, f.alpha, name)
+	}
+	f.alpha.agent.kill()
+	record := f.alpha.entity(f.recordID("web"))
+	delete(record, "@context")
+	for _, id := range []string{f.recordID("web"), f.recordID("stays"), componentID("web")} {
+		f.alpha.do(http.MethodDelete, entityPath(id), nil)
+	}
+	f.alpha.start()
+	f.alpha.create(record)
+	f.beta.gone(onK8s, "web")
+	f.unrecorded("web")
+	recorded := func() {
+		t.Helper()
+		eventually(t, "what stays is recorded", func() error {
+			return differ("record", f.alpha.entity(f.recordID("stays")) != nil, true)
+		})
+	}
+	recorded()
+	f.alpha.do(http.MethodDelete, entityPath(f.recordID("stays")), nil)
+	recorded()
+	f.only(f.beta, f.alpha, "stays")
+}
+
 // The clock of a move to another domain goes on over a restart. Here it began an
 // hour ago, by the record.
 func TestMoveToAnotherDomainIsTakenBackAfterARestart(t *testing.T) {
