@@ -144,8 +144,8 @@ simulate-bugs: ## that the simulation catches every bug planted on purpose; BUGS
 chaos: ## the processes of the sandbox killed at random while a workload runs; CHAOS_TIME=3m
 	@go run ./cmd/hlo-sandbox assets >/dev/null
 	@rm -f bin/chaos.txt; mkdir -p bin
-	CHAOS_TIME=$(or $(CHAOS_TIME),3m) CHAOS_FIGURE=$(CURDIR)/bin/chaos.txt go test ./sandbox/faults -run '^TestChaos$$' -count=1 -timeout 0
-	@cat bin/chaos.txt
+	CHAOS_TIME=$(or $(CHAOS_TIME),3m) CHAOS_FIGURE=$(CURDIR)/bin/chaos.txt go test ./sandbox/faults -run '^TestChaos$$' -count=1 -timeout 0; \
+		ended=$$?; cat bin/chaos.txt; exit $$ended
 
 soak: binaries ## one agent under load for SOAK_TIME=10m with SOAK_N=2000 components standing; fails if anything grows
 	bin/hlo-sandbox soak --time $(or $(SOAK_TIME),10m) -n $(or $(SOAK_N),2000)
