@@ -30,7 +30,7 @@ type Config struct {
 	OAuthTokenURL   string            `env:"CB_OAUTH_TOKEN_URL" help:"token endpoint for client credentials, instead of CB_TOKEN"`
 	OAuthClientID   string            `env:"CB_OAUTH_CLIENT_ID" help:"client id for it"`
 	OAuthSecret     Secret            `env:"CB_OAUTH_CLIENT_SECRET" help:"client secret for it"`
-	BrokerCAFile    string            `env:"CB_CA_FILE" help:"PEM file with the roots that sign the broker's certificate; read again when it changes, as all files with certificates are"`
+	BrokerCAFile    string            `env:"CB_CA_FILE" help:"PEM file with the roots that sign the broker's certificate; read again when it changes"`
 	BrokerCertFile  string            `env:"CB_CERT_FILE" help:"PEM file with the certificate that the broker is shown"`
 	BrokerKeyFile   string            `env:"CB_KEY_FILE" help:"PEM file with its private key"`
 
