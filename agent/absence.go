@@ -224,9 +224,9 @@ func uids(live []*llo.Live) []types.UID {
 }
 
 // proveAbsent returns nil, nil when the broker has proved that it does not hold
-// the entity: a 404 that names the entity and, right after, an answer for our
-// own subscription at the same address and tenant. A broker that is wiped, or a
-// wrong path, cannot give both. It returns the entity where there is one.
+// the entity: a 404 that names the entity, right after it an answer for our own
+// subscription at the same address and tenant, and the 404 again. A broker that is
+// wiped, or a wrong path, cannot give all. It returns the entity where there is one.
 func proveAbsent(ctx context.Context, client *ngsild.Client, id ngsild.EntityID, subscription string) (*ngsild.Entity, error) {
 	e, err := client.Entity(ctx, id)
 	switch {
@@ -237,6 +237,13 @@ func proveAbsent(ctx context.Context, client *ngsild.Client, id ngsild.EntityID,
 	}
 	if _, err := client.Subscription(ctx, subscription); err != nil {
 		return nil, fmt.Errorf("the entity seems to be gone, but the broker does not know our subscription either: %w", errors.Join(err, errUnproved))
+	}
+	// Once more, since the first answer may have been the last one of a gateway that lied.
+	switch e, err := client.Entity(ctx, id); {
+	case err == nil:
+		return &e, nil
+	case !errors.Is(err, ngsild.ErrNotFound):
+		return nil, fmt.Errorf("read the entity: %w", err)
 	}
 	return nil, nil
 }

@@ -101,7 +101,11 @@ func (n *neighbours) takeIn(component ngsild.EntityID, text string) {
 	n.records[component] = text
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	now := n.now()
 	for _, c := range copies {
+		if c.Since.After(now) {
+			c.Since = now // noted by a clock that was wrong
+		}
 		if known := n.copyOf(component, c.Domain); known.print != "" {
 			known.kept = true
 			continue

@@ -125,6 +125,9 @@ func (r *reconciler) settleStayed(ctx context.Context, p *pass) error {
 		return nil
 	}
 	late, since := latest(p.live, r.now())
+	if since.After(r.now()) { // the clock was set back: steady from the first look on
+		since = r.standsSince(p, main, p.rules.Observe(main.Object()))
+	}
 	for _, l := range []*llo.Live{main, late} {
 		if sideWorks(p.live, l, p.rules) {
 			return p.bear(r.letGo(ctx, p, beside(p.live, l), false))

@@ -42,6 +42,7 @@ type deed struct {
 	started time.Time      // Starting: objects that ended before may go
 	endOf   string         // uid of the object whose end was reported when that was ordered: it may go though it runs again
 	copies  map[place]bool // objects that are there and not on their way out
+	left    place          // where its objects belonged when it was deleted
 	absent  bool           // not in the broker
 	since   time.Time      // of absent
 }
@@ -294,11 +295,10 @@ func (b *book) gone(id string, absent bool) {
 // move.
 func (b *book) comesBack(id string, to place) {
 	b.about(id, func(d *deed) {
-		for p := range d.copies {
-			if p.resource != to.resource || p.namespace != to.namespace {
-				d.moved = time.Now()
-			}
+		if d.left != (place{}) && to != d.left { // also of what is made there before the agent hears of it
+			d.moved = time.Now()
 		}
+		d.left = place{}
 	})
 }
 

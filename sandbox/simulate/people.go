@@ -257,6 +257,8 @@ func (w *world) deleteComponent() bool {
 		return false
 	}
 	w.book.gone(e.id(), true)
+	on, _ := elementOf(e.text("infrastructureElement"))
+	w.book.about(e.id(), func(d *deed) { d.left = place{resource: resourceOf[on.technology], namespace: w.home(on).namespace} })
 	w.shake(e.id())
 	w.must(http.MethodDelete, entityPath(e.id()), nil)
 	w.note("people", "delete %s", brief(e.id()))
