@@ -352,10 +352,15 @@ func TestLeaderFrozen(t *testing.T) {
 	p := newPair(t, map[string]string{"SUBSCRIPTION_CHECK_INTERVAL": "2s"})
 	names, entities := components(20)
 	p.begin(entities...)
-	end := p.flow(names)
-	pass(t, 500*time.Millisecond)
+	// Nothing stands between the fence and its sending then for as long as the copy is frozen.
+	eventually(t, "it writes nothing for now", func() error {
+		n := len(p.copies[0].writes())
+		pass(t, 500*time.Millisecond)
+		return differ("writes", len(p.copies[0].writes()), n)
+	})
 	began := time.Now()
 	p.agent.signal(syscall.SIGSTOP)
+	end := p.flow(names)
 	eventually(t, "the other copy acts", func() error {
 		if len(p.copies[1].writes()) == 0 {
 			return errors.New("not yet")
