@@ -71,7 +71,7 @@ func TestMarkedSecrets(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	m := marks{
-		"registry password": "MARK-registry-pa55", "env password": "MARK-env-pa55", "broker token": "MARK-broker-t0ken-01",
+		"registry password": "MARK-registry-pa55", "env password": "MARK-env-pa55", "argument password": "MARK-argument-pa55", "broker token": "MARK-broker-t0ken-01",
 		"webhook secret": "MARK-webhook-secret-0123", "overlay secret": "MARK-overlay-" + strings.Repeat("0123456789", 3),
 		"kubeconfig token": "MARK-kubeconfig-t0ken", "plan token": "MARK-plan-t0ken-01", "wrong bearer": "MARK-wrong-bearer",
 		"handed password": "MARK-handed-pa55", "handed env": "MARK-handed-env-pa55", "handed key": "TUFSSy1oYW5kZWQta2V5LW9mLXRoZS1vdmVybGF5ISE=",
@@ -104,7 +104,8 @@ func TestMarkedSecrets(t *testing.T) {
 	note := func(where, text string) { out[where] += text + "\n" }
 
 	private := object{"isPrivate": prop(true), "repoUsername": prop("robot"), "repoPassword": prop(m["registry password"]),
-		"envVars": prop([]any{object{"key": "DB_PASSWORD", "value": m["env password"]}})}
+		"envVars": prop([]any{object{"key": "DB_PASSWORD", "value": m["env password"]}}),
+		"cliArgs": prop([]any{object{"key": "--db-password", "value": m["argument password"]}})}
 	with := func(more object) object {
 		all := maps.Clone(private)
 		maps.Copy(all, more)
@@ -278,12 +279,12 @@ func TestMarkedSecrets(t *testing.T) {
 	for _, e := range r.toKube.Seen(clusterWrites) {
 		bodies += string(e.Body)
 	}
-	for _, what := range []string{"registry password", "env password", "WireGuard key", "handed password", "handed key", "handed env"} {
+	for _, what := range []string{"registry password", "env password", "argument password", "WireGuard key", "handed password", "handed key", "handed env"} {
 		if !strings.Contains(bodies, m[what]) {
 			t.Errorf("the %s never reached the cluster", what)
 		}
 	}
-	for _, where := range []string{"log", "answers", "metrics", "objects", "writes to the broker", "hlo-agent diff", "hlo-agent describe", "wrong settings", "wrong kubeconfig"} {
+	for _, where := range []string{"log", "answers", "metrics", "objects", "events", "writes to the broker", "hlo-agent diff", "hlo-agent describe", "wrong settings", "wrong kubeconfig"} {
 		if len(out[where]) < 50 {
 			t.Errorf("there is next to nothing in: %s: %q", where, out[where])
 		}
@@ -316,7 +317,7 @@ func (o *objects) objectsWithoutSecrets(t *testing.T) (texts []string) {
 		cancel()
 		must(t, err)
 		for _, item := range all.Items {
-			for _, field := range [][]string{{"spec", "imageRegistry"}, {"spec", "networkOverlay"}, {"data"}, {"stringData"}, {"spec", "envVars"},
+			for _, field := range [][]string{{"spec", "imageRegistry"}, {"spec", "networkOverlay"}, {"data"}, {"stringData"}, {"spec", "envVars"}, {"spec", "cliArgs"},
 				{"spec", "template", "spec", "containers"}, {"status"},
 				{"metadata", "annotations", llo.AllocationAnnotation}} {
 				unstructured.RemoveNestedField(item.Object, field...)
