@@ -181,7 +181,9 @@ func (r *reconciler) deleteMovedAway(ctx context.Context, p *pass) error {
 	said := reported(&p.entity)
 	runs := works(said.Phase) || said.cannotBeMade() && said.UID != "" // see nameStaying
 	ours := said.UID != "" && said.UID == p.ours                       // also when it is gone, and what is there was made since
-	if (runs && !ours) || p.order == removing || p.order == none && removed(&p.entity) {
+	// Made for that very element, it never moved, though we may have forgotten what was there before.
+	stayed := lacking && slices.ContainsFunc(p.live, func(l *llo.Live) bool { return elementOf(l) == to })
+	if (runs && !ours && !stayed) || p.order == removing || p.order == none && removed(&p.entity) {
 		return r.letGo(ctx, p, p.live, false)
 	}
 	if lacking {

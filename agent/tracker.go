@@ -187,7 +187,11 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 		r.owed = at
 	}
 	if e.Deleted {
-		r.absent = true
+		if r.known && at.Before(r.told) {
+			r.doubt = true // it may have been made anew since
+		} else {
+			r.absent = true
+		}
 		r.deleted(at)
 		return true
 	}

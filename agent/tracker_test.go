@@ -296,6 +296,27 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// A deletion that is told after something newer is of a life before, perhaps: the broker is asked.
+func TestDeletionToldLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		at            int
+		absent, doubt bool
+	}{"it is the newest": {20, true, false}, "something newer was told": {5, false, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr := newTracker(func() time.Time { return epoch })
+			tr.broker.heard(epoch, epoch)
+			tr.notified(component("Starting"), epoch.Add(10*time.Second))
+			tr.update(someID, func(rec *record) { rec.doubt = false })
+			tr.notified(ngsild.Entity{ID: someID, Type: typeComponent, Deleted: true}, epoch.Add(time.Duration(c.at)*time.Second))
+			if v, _ := tr.get(someID); v.absent != c.absent || v.doubt != c.doubt {
+				t.Errorf("absent %v, in doubt %v; want %v, %v", v.absent, v.doubt, c.absent, c.doubt)
+			}
+		})
+	}
+}
+
 // What was ordered of an entity ends with it, in whatever order that is told: one that is made
 // anew under its id orders what it says, which may be nothing but to be there.
 func TestOrdersEndWithTheirEntity(t *testing.T) {
