@@ -45,6 +45,7 @@ func (r *reconciler) placeAllocated(ctx context.Context, p *pass) (placement, er
 	pl := placement{want: wanted}
 	on := firstLink(&said, attrElement)
 	told := r.reportedOn(p, &a) || !p.absent && r.desk.placedAnew(p.id, on)
+	p.placed = told || on != "" && on == a.Element || placedBefore(p.live, &a)
 	if !p.absent {
 		pl.order = p.view.order
 	}
@@ -55,7 +56,7 @@ func (r *reconciler) placeAllocated(ctx context.Context, p *pass) (placement, er
 	case told && !p.absent && pl.order == none && r.now().Sub(p.announced) >= ownOrder:
 		pl.order = orderOf(said.Enum(attrStatus))
 	}
-	if told && on != "" && on != a.Element {
+	if p.placed && on != "" && on != a.Element {
 		a.Element, a.Hostname = on, ""
 	}
 	if from := r.overdue(p); from != "" {
@@ -83,7 +84,7 @@ func (r *reconciler) placeAllocated(ctx context.Context, p *pass) (placement, er
 	case pl.order == removing:
 		pl.want = remove
 	}
-	if !told && on != "" && on != a.Element {
+	if !p.placed && on != "" && on != a.Element {
 		p.quiet, err = r.foreignElement(ctx, p.id, on)
 	}
 	return pl, err
@@ -95,6 +96,12 @@ func (r *reconciler) reportedOn(p *pass, a *allocation.Allocation) bool {
 	said := reported(&p.entity)
 	return slices.ContainsFunc(p.live, func(l *llo.Live) bool { return said.UID == string(l.UID) }) &&
 		strings.HasSuffix(said.InputHash, "-"+a.Digest())
+}
+
+// placedBefore says whether the objects of an allocation note that its entity was placed as it says.
+func placedBefore(live []*llo.Live, a *allocation.Allocation) bool {
+	bearer := recordBearer(live)
+	return bearer != nil && bearer.Annotations[llo.AllocationPlaced] == a.Digest()
 }
 
 // overdue is the element that a move which did not arrive in time began at. For

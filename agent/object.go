@@ -89,7 +89,19 @@ func (p *pass) endedBefore(uid string) bool {
 	if p.view.order != p.order { // the entity's own word asks for it
 		seen = endReported(&p.entity)
 	}
-	return p.order == starting && seen == uid && endReported(&p.entity) == seen
+	return p.order == starting && seen == uid && (endReported(&p.entity) == seen || p.ended(uid))
+}
+
+// ended says whether the object of ours with that uid has come to its end, whatever is reported
+// of it since: that something is in the way of the order, perhaps.
+func (p *pass) ended(uid string) bool {
+	return slices.ContainsFunc(p.live, func(l *llo.Live) bool {
+		phase := mapping.Progressing
+		if string(l.UID) == uid {
+			phase = p.rules.Observe(l.Object()).Phase
+		}
+		return phase == mapping.Succeeded || phase == mapping.Failed
+	})
 }
 
 // endReported is the uid of the object whose end an entity reports, empty if it
@@ -124,6 +136,9 @@ func mark(o *unstructured.Unstructured, p *pass, m move) {
 	a[llo.OriginAnnotation] = originBroker
 	if p.allocated != nil {
 		a[llo.OriginAnnotation], a[llo.AllocationAnnotation] = originAllocation, p.allocated.Record()
+		if p.placed {
+			a[llo.AllocationPlaced] = p.allocated.Digest()
+		}
 	}
 	a[llo.ElementAnnotation] = string(firstLink(&p.entity, attrElement))
 	if p.objects.Orphan || keepsObjects(&p.entity) {

@@ -73,6 +73,7 @@ type pass struct {
 	errand    *errand                // to be carried out now
 	allocated *allocation.Allocation // what it is made of; nil: its entity says so
 	brokers   *ngsild.Entity         // the entity as the broker has it, where entity is made of allocated
+	placed    bool                   // its entity was placed as was asked for, at some time: where it is placed now counts
 	quiet     bool                   // it is another domain's as yet: nothing is written before it runs here
 	ending    bool                   // it was ordered away before our start
 }

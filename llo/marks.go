@@ -18,6 +18,8 @@ const (
 	ElementAnnotation = markPrefix + "element"
 	// AllocationAnnotation holds what another domain asked for, where it did.
 	AllocationAnnotation = markPrefix + "allocation"
+	// AllocationPlaced holds the digest of that since the entity was seen placed as it says.
+	AllocationPlaced = markPrefix + "allocation-placed"
 	// PausedAnnotation says that the object is left as it is.
 	PausedAnnotation = markPrefix + "paused"
 	// DeletePolicy with the value Orphan says that the object is released, not deleted,

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/sandbox/faults"
 	"github.com/hlo-agent/hlo-agent/sandbox/kube/kubetest"
 )
@@ -243,12 +244,13 @@ func TestHandOverSurvivesKills(t *testing.T) {
 
 // twoOnOneBroker are two domains that share a broker and a cluster, and ask each other where
 // Beta says how it is reached.
-func twoOnOneBroker(t *testing.T, reached bool) (broker *brokerProcess, alpha, beta *rig) {
+func twoOnOneBroker(t *testing.T, reached bool, env map[string]string) (broker *brokerProcess, alpha, beta *rig) {
 	t.Helper()
 	server := cluster.Server(t)
 	broker = startBroker(t)
-	alpha = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", nil)
-	beta = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Beta", map[string]string{"API_AUTH": "off"})
+	alpha = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Alpha", env)
+	beta = newRigAt(t, server, kubetest.Namespace(t, server), broker, "Beta", env)
+	beta.env["API_AUTH"] = "off"
 	far := domain("Beta", false)
 	if reached {
 		far["publicUrl"] = prop("http://" + beta.listen)
@@ -263,7 +265,7 @@ func twoOnOneBroker(t *testing.T, reached bool) (broker *brokerProcess, alpha, b
 // the one that hands over finds nothing to do and writes nothing.
 func TestHandOverOnOneBroker(t *testing.T) {
 	t.Parallel()
-	broker, alpha, beta := twoOnOneBroker(t, true)
+	broker, alpha, beta := twoOnOneBroker(t, true, nil)
 	beta.orchestrate()
 	broker.create(component("web", object{"infrastructureElement": rel(b1)}))
 	broker.says(componentID("web"), "Running", "")
@@ -286,7 +288,7 @@ func TestHandOverOnOneBroker(t *testing.T) {
 // slowly, of the other one Beta did not hear that it moved: neither is ordered away by that.
 func TestMovedHomeIsNotOrderedAway(t *testing.T) {
 	t.Parallel()
-	broker, alpha, beta := twoOnOneBroker(t, true)
+	broker, alpha, beta := twoOnOneBroker(t, true, nil)
 	alpha.orchestrate()
 	beta.orchestrate()
 	names := []string{"slow", "unheard"}
@@ -343,11 +345,40 @@ func TestMovedHomeBeforeARestart(t *testing.T) {
 	f.only(f.alpha, f.beta, "web")
 }
 
+// A component is placed at home again, and its object there does not run yet. That this is reported
+// does not make the domain where it runs, which was restarted, take it for one that was asked for
+// and not placed there yet: it leaves the placement alone.
+func TestPlacedHomeAfterARestart(t *testing.T) {
+	t.Parallel()
+	broker, alpha, beta := twoOnOneBroker(t, true, nil)
+	beta.orchestrate()
+	heal := beta.toWebhook.Inject(faults.Fault{Match: func(faults.Exchange) bool { return true }, Do: faults.Answer(http.StatusNoContent, nil, "")})
+	broker.create(component("web", object{"infrastructureElement": rel(b1)}))
+	if asked := beta.exists("web").GetAnnotations()[llo.AllocationAnnotation]; asked == "" {
+		t.Fatal("Beta made it without being asked")
+	}
+	heal()
+	broker.runsAs(beta, "web")
+	beta.agent.kill()
+	beta.start()
+	broker.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
+	home := alpha.exists("web")
+	eventually(t, "it is reported at home", func() error {
+		return differ("uid", broker.report(componentID("web")).UID, string(home.GetUID()))
+	})
+	always(t, 3*time.Second, "it stays placed at home", func() error {
+		return differ("element", broker.report(componentID("web")).Element, "Alpha:k1")
+	})
+	alpha.orchestrate()
+	broker.runsAs(alpha, "web")
+	beta.gone(onK8s, "web")
+}
+
 // What a component's last report is about was deleted and made anew before it is moved to another
 // agent. That report says nothing of the other side, and so the new object stays.
 func TestReportOfAFormerObjectEndsNoMove(t *testing.T) {
 	t.Parallel()
-	broker, alpha, beta := twoOnOneBroker(t, false)
+	broker, alpha, beta := twoOnOneBroker(t, false, nil)
 	broker.create(component("web", object{"isJob": prop(true)}))
 	alpha.exists("web")
 	alpha.phase(onK8s, "web", "Succeeded")
