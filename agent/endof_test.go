@@ -42,3 +42,19 @@ func TestStartingIsANewOrderBesideTheReportedEnd(t *testing.T) {
 		})
 	}
 }
+
+// What is in the way of the order is reported over that end, and read with the order again.
+func TestEndIsRememberedWithItsOrder(t *testing.T) {
+	t.Parallel()
+	tr := newTracker(func() time.Time { return epoch })
+	tr.broker.heard(epoch, epoch)
+	e := component("Starting")
+	for at, phase := range []mapping.Phase{mapping.Succeeded, mapping.Pending} {
+		e.Attrs[attrDeployment] = ngsild.Attribute{Kind: ngsild.Property, Value: (&status{Phase: phase, UID: "1"}).value()}
+		tr.notified(e, epoch.Add(time.Duration(10*at)*time.Second))
+		tr.read(e, epoch.Add(time.Duration(10*at+1)*time.Second), tr.version(someID))
+		if v, _ := tr.get(someID); v.order != starting || v.endOf != "1" {
+			t.Errorf("%s: order %q after the end of %q", phase, v.order, v.endOf)
+		}
+	}
+}

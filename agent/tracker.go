@@ -201,7 +201,8 @@ func (t *tracker) notified(e ngsild.Entity, at time.Time) bool {
 	// Nor is an order new that was there before and comes back with the echo of a write of ours,
 	// or one that we put back and something else is the news of.
 	echo := r.known && orderOf(r.entity.Enum(attrStatus)) == r.order && at.Sub(t.broker.by(r.wroteAt)).Abs() < within
-	o, end := t.orderIn(r, &e), endReported(&e)
+	o := t.orderIn(r, &e)
+	end := r.endAt(o, &e)
 	e = pack(e)
 	back := t.putBack(r, o) && (at.Sub(t.broker.by(r.restored)).Abs() < within || r.known && differsBeside(attrStatus, &r.entity, &e))
 	switch {
@@ -297,7 +298,7 @@ func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 			// that is dated just before may not be in what was read.
 			r.orderBy = t.broker.by(asked).Add(-within)
 		}
-		r.order, r.endOf = o, endReported(&e)
+		r.order, r.endOf = o, r.endAt(o, &e)
 	}
 	r.entity, r.known, r.doubt, r.absent = pack(e), true, false, false
 	r.heard = asked
@@ -305,6 +306,15 @@ func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 		r.told = by
 	}
 	r.version++
+}
+
+// endAt is the uid of the object whose end was reported where an order was seen: the first time,
+// since what is in its way is reported over that.
+func (r *record) endAt(o order, e *ngsild.Entity) string {
+	if end := endReported(e); end != "" || o == none || o != r.order {
+		return end
+	}
+	return r.endOf
 }
 
 // putBack says whether an order was written again by us after one was last seen. That the

@@ -40,6 +40,7 @@ type deed struct {
 	removal time.Time      // Removing, the end of the entity, or its absence: objects made before may go
 	moved   time.Time      // another element: objects of either side may go
 	started time.Time      // Starting: objects that ended before may go
+	made    time.Time      // when an object of it was made last
 	endOf   string         // uid of the object whose end was reported when that was ordered: it may go though it runs again
 	copies  map[place]bool // objects that are there and not on their way out
 	left    place          // where its objects belonged when it was deleted
@@ -167,11 +168,11 @@ func (w *world) judgeReport(a *agentRun, id string, attrs entity) {
 	been := w.book.phasesOf(uid)
 	word := map[string]string{"Running": "Running", "Succeeded": "Finished", "Failed": "Failed"}[phase]
 	w.book.about(id, func(d *deed) {
-		if d.order == "Starting" && d.heardBy[a.name] == a.life && d.endOf == string(uid) && uid != "" && attrs.word(status) == word && word != "" && phase != "Running" {
+		if d.order == "Starting" && d.made.Before(d.ordered) && d.heardBy[a.name] == a.life && d.endOf == string(uid) && uid != "" && attrs.word(status) == word && word != "" && phase != "Running" {
 			w.violated("agent %s says %s of %s over an order to start anew, of which it was told: that is the end of the object before it", a.name, attrs.word(status), brief(id))
 		}
 	})
-	if word != "" && reason != "DeadlineExceeded" && !slices.Contains(been, phase) {
+	if (word == "Running" || word == "Finished" || reason == "Failed") && !slices.Contains(been, phase) { // else it fails by its deadline
 		w.violated("agent %s says %s (%s) of %s, whose object %s has been in the phases %v", a.name, phase, reason, brief(id), uid, been)
 	}
 	switch said := attrs.word(status); {
@@ -223,6 +224,9 @@ func (b *book) seen(who string, e event) {
 	}
 	b.been[e.object.GetUID()][phaseNow(e.object)] = true
 	d := b.deed(id)
+	if e.kind == "ADDED" {
+		d.made = time.Now()
+	}
 	leaving := e.kind == "DELETED" || e.object.GetDeletionTimestamp() != nil
 	if leaving && byAgent && e.before.GetDeletionTimestamp() == nil {
 		b.judge(agent, d, e)
