@@ -356,6 +356,9 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 	if p.status.clearElement || p.order == overload && (p.status.componentStatus == statusRunning || p.status.Phase == mapping.Succeeded) {
 		r.tracker.carriedOut(&p.view)
 	}
+	if p.allocated != nil && !p.placed && attrs[attrElement] != nil {
+		p.wake(0) // the next pass notes that the entity is placed as was asked for
+	}
 	if !p.owed.IsZero() && final(p.status.Phase) {
 		r.metrics.lag.WithLabelValues("reported").Observe(r.now().Sub(p.owed).Seconds())
 	}

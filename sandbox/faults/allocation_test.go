@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/sandbox/faults"
 )
 
@@ -143,6 +144,9 @@ func TestAllocation(t *testing.T) {
 	must(t, differ("element in the broker", r.report(componentID("web")).Element, "Alpha:k1"))
 	must(t, differ("report", r.report(componentID("web")).Word, "Running"))
 
+	r.await(onK8s, "web", "its placement is noted", func(o *unstructured.Unstructured) error {
+		return differ("noted", o.GetAnnotations()[llo.AllocationPlaced] != "", true)
+	})
 	before := len(r.toKube.Seen(clusterWrites))
 	r.want(200, "POST", service, body)
 	r.want(200, "POST", service+"/", body)
