@@ -87,7 +87,11 @@ func (r *reconciler) handOver(ctx context.Context, p *pass) error {
 	from := before(others, own, to)
 	a := allocationOf(&p.input, service)
 	a.Network = p.network
-	c := r.neighbours.ask(domain, at, a, from, reported(&p.entity).UID, orderKey(p))
+	was := reported(&p.entity).UID
+	if was != p.ours && len(others) == 0 {
+		was = "" // where that domain has the order from the same broker, it may run the component already
+	}
+	c := r.neighbours.ask(domain, at, a, from, was, orderKey(p))
 	p.peer = &c
 	if c.done != "" && (p.order == starting || p.order == overload) {
 		r.tracker.carriedOut(&p.view)

@@ -345,6 +345,24 @@ func TestMovedHomeBeforeARestart(t *testing.T) {
 	f.only(f.alpha, f.beta, "web")
 }
 
+// A domain that has the order from the same broker runs the component before it is asked for it: what
+// is at home goes all the same.
+func TestOtherDomainIsFaster(t *testing.T) {
+	t.Parallel()
+	broker, alpha, beta := twoOnOneBroker(t, true, nil)
+	alpha.orchestrate()
+	beta.orchestrate()
+	broker.create(component("web", nil))
+	broker.runsAs(alpha, "web")
+	heal := alpha.toWebhook.Inject(faults.Fault{Match: func(faults.Exchange) bool { return true }, Do: faults.Answer(http.StatusNoContent, nil, "")})
+	broker.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	broker.runsAs(beta, "web")
+	heal()
+	broker.patch(componentID("web"), object{"containerImage": prop(image(2))})
+	beta.await(onK8s, "web", "changed", hasImage(2))
+	alpha.gone(onK8s, "web")
+}
+
 // A component is placed at home again, and its object there does not run yet. That this is reported
 // does not make the domain where it runs, which was restarted, take it for one that was asked for
 // and not placed there yet: it leaves the placement alone.
