@@ -79,15 +79,22 @@ func (b *brokerProcess) runsAs(r *rig, name string) {
 	})
 }
 
-// Placed in another domain, moved home on Overload, moved there again, removed:
-// at each end exactly one copy runs, and at the last one none.
-func TestComponentThroughTwoDomains(t *testing.T) {
-	t.Parallel()
+// handedOver is a federation with a component, web, that Alpha has handed over to Beta, where it runs.
+func handedOver(t *testing.T) *federation {
+	t.Helper()
 	f := federate(t, nil)
 	f.alpha.orchestrate()
 	f.beta.orchestrate()
 	f.alpha.create(component("web", object{"infrastructureElement": rel(b1)}))
 	f.only(f.beta, f.alpha, "web")
+	return f
+}
+
+// Placed in another domain, moved home on Overload, moved there again, removed:
+// at each end exactly one copy runs, and at the last one none.
+func TestComponentThroughTwoDomains(t *testing.T) {
+	t.Parallel()
+	f := handedOver(t)
 	if word := f.alpha.report(componentID("web")).Word; word != "Running" {
 		t.Errorf("the word is %s", word)
 	}
@@ -322,11 +329,7 @@ func TestMovedHomeIsNotOrderedAway(t *testing.T) {
 // component, which runs at home by then, for one that was ordered away.
 func TestMovedHomeBeforeARestart(t *testing.T) {
 	t.Parallel()
-	f := federate(t, nil)
-	f.alpha.orchestrate()
-	f.beta.orchestrate()
-	f.alpha.create(component("web", object{"infrastructureElement": rel(b1)}))
-	f.only(f.beta, f.alpha, "web")
+	f := handedOver(t)
 	f.beta.merge(onK8s, "web", object{"metadata": object{"finalizers": []string{"example.org/hold"}}})
 	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
 	f.alpha.runsAs(f.alpha, "web")
