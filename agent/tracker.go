@@ -309,12 +309,19 @@ func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 }
 
 // endAt is the uid of the object whose end was reported where an order was seen: the first time,
-// since what is in its way is reported over that.
+// or before it, since what is in its way is reported over that, by agents that know no object too.
 func (r *record) endAt(o order, e *ngsild.Entity) string {
-	if end := endReported(e); end != "" || o == none || o != r.order {
+	end := endReported(e)
+	switch {
+	case end != "" || o == none:
 		return end
+	case o == r.order:
+		return r.endOf
+	case r.known && reported(e).UID == "":
+		before := unpack(r.entity)
+		return endReported(&before)
 	}
-	return r.endOf
+	return ""
 }
 
 // putBack says whether an order was written again by us after one was last seen. That the

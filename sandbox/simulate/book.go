@@ -37,6 +37,7 @@ type deed struct {
 	ordered time.Time      // when
 	word    string         // the newest serviceComponentStatus, whoever wrote it
 	heardBy map[string]int // agents that were told of it, with their lives
+	endsBy  map[string]end // the end of an object that agents were told is reported, as far as they know
 	removal time.Time      // Removing, the end of the entity, or its absence: objects made before may go
 	moved   time.Time      // another element: objects of either side may go
 	started time.Time      // Starting: objects that ended before may go
@@ -46,6 +47,12 @@ type deed struct {
 	left    place          // where its objects belonged when it was deleted
 	absent  bool           // not in the broker
 	since   time.Time      // of absent
+}
+
+// end is that of an object, as an agent was told in one of its lives.
+type end struct {
+	life int
+	uid  string
 }
 
 // pruning is an object that went because its entity is missing.
@@ -69,7 +76,7 @@ func (b *book) about(id string, change func(*deed)) {
 func (b *book) deed(id string) *deed {
 	d, ok := b.components[id]
 	if !ok {
-		d = &deed{heardBy: map[string]int{}, copies: map[place]bool{}}
+		d = &deed{heardBy: map[string]int{}, endsBy: map[string]end{}, copies: map[place]bool{}}
 		b.components[id] = d
 	}
 	return d
@@ -106,6 +113,13 @@ func (w *world) arrived(a *agentRun, m *letter) {
 		w.book.about(e.id(), func(d *deed) {
 			if d.order != "" && e.word("serviceComponentStatus") == d.order {
 				d.heardBy[a.name] = a.life
+			}
+			uid := ""
+			if slices.Contains([]string{"Succeeded", "Failed"}, e.status("phase")) {
+				uid = e.status("uid")
+			}
+			if uid != "" || e.word("serviceComponentStatus") != "Starting" { // what is in the way of an order hides the end from nobody who knew
+				d.endsBy[a.name] = end{a.life, uid}
 			}
 		})
 	}
@@ -168,7 +182,7 @@ func (w *world) judgeReport(a *agentRun, id string, attrs entity) {
 	been := w.book.phasesOf(uid)
 	word := map[string]string{"Running": "Running", "Succeeded": "Finished", "Failed": "Failed"}[phase]
 	w.book.about(id, func(d *deed) {
-		if d.order == "Starting" && d.made.Before(d.ordered) && d.heardBy[a.name] == a.life && d.endOf == string(uid) && uid != "" && attrs.word(status) == word && word != "" && phase != "Running" {
+		if d.order == "Starting" && d.made.Before(d.ordered) && d.heardBy[a.name] == a.life && d.endsBy[a.name] == (end{a.life, d.endOf}) && d.endOf == string(uid) && uid != "" && attrs.word(status) == word && word != "" && phase != "Running" {
 			w.violated("agent %s says %s of %s over an order to start anew, of which it was told: that is the end of the object before it", a.name, attrs.word(status), brief(id))
 		}
 	})
