@@ -259,9 +259,7 @@ func (t *tracker) elsewhere(e ngsild.Entity, asked time.Time) {
 	defer t.mu.Unlock()
 	r := t.record(e.ID)
 	r.correctable, r.local = true, false
-	if !r.known || r.heard.Before(asked) {
-		t.take(r, e, asked)
-	}
+	t.weigh(r, e, asked)
 }
 
 // lookAgain has an entity read before anything is done with it, if our broker
@@ -283,10 +281,21 @@ func (t *tracker) listed(e ngsild.Entity, asked time.Time) {
 	r.correctable, r.local = true, true
 	r.contested = r.quarrels >= lastingQuarrel || (r.contested && r.quarrels > 0)
 	r.quarrels = 0
-	if r.known && !r.heard.Before(asked) {
-		return // heard of while the list was under way: that is newer
+	t.weigh(r, e, asked)
+}
+
+// weigh takes in what a list says that was asked for at the given time. It settles nothing
+// that was heard since: that may have been long on its way, so where the list says something
+// else, either may be the newer, and the broker is read.
+func (t *tracker) weigh(r *record, e ngsild.Entity, asked time.Time) {
+	if !r.known || r.heard.Before(asked) {
+		t.take(r, e, asked)
+		return
 	}
-	t.take(r, e, asked)
+	if e = pack(e); t.decisivelyDiffers(&r.entity, &e, nil) || !sameReports(&r.entity, &e) {
+		r.doubt = true
+		r.version++ // a read under way may have been asked for before the list
+	}
 }
 
 func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {

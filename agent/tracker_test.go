@@ -224,6 +224,49 @@ func TestListedDoesNotOverwriteWhatWasHeardSince(t *testing.T) {
 	}
 }
 
+// What is heard of while a list is under way may be older than the list, above all the echo of our
+// own report and the answer to it: what the list says otherwise is read.
+func TestListSettlesNothingThatWasHeardSince(t *testing.T) {
+	t.Parallel()
+	running := component("Running", "containerImage", "a", "exposePorts", "ours", "currentCpuUsage", int64(1))
+	for name, c := range map[string]struct {
+		listed ngsild.Entity
+		doubt  bool
+	}{
+		"the same":                {running, false},
+		"figures":                 {component("Running", "containerImage", "a", "exposePorts", "ours", "currentCpuUsage", int64(2)), false},
+		"a change":                {component("Running", "containerImage", "b", "exposePorts", "ours", "currentCpuUsage", int64(1)), true},
+		"an order":                {component("Removing", "containerImage", "a", "exposePorts", "ours", "currentCpuUsage", int64(1)), true},
+		"a foreign report":        {component("Failed", "containerImage", "a", "exposePorts", "ours", "currentCpuUsage", int64(1)), true},
+		"a change of what we set": {component("Running", "containerImage", "a", "exposePorts", "theirs", "currentCpuUsage", int64(1)), true},
+	} {
+		for how, listed := range map[string]func(*tracker, ngsild.Entity, time.Time){"listed": (*tracker).listed, "elsewhere": (*tracker).elsewhere} {
+			now := epoch
+			tr := newTracker(func() time.Time { return now })
+			tr.record(someID).wrote = map[string]string{attrStatus: "urn:ngsi-ld:ServiceComponentStatus:Running", "exposePorts": "ours"}
+			tr.notified(running, epoch)
+			asked := now.Add(time.Second)
+			now = asked.Add(time.Second)
+			tr.notified(running, epoch.Add(500*time.Millisecond))
+			before := tr.version(someID)
+			listed(tr, c.listed, asked)
+			if v, _ := tr.get(someID); v.doubt != c.doubt {
+				t.Errorf("%s, %s: doubt %v, want %v", name, how, v.doubt, c.doubt)
+			}
+			tr.read(running, asked, before) // asked for before the list was there
+			if v, _ := tr.get(someID); v.doubt != c.doubt {
+				t.Errorf("%s, %s: doubt %v after a read that may be older than the list, want %v", name, how, v.doubt, c.doubt)
+			}
+			tr.read(c.listed, now, tr.version(someID))
+			v, _ := tr.get(someID)
+			got, _ := v.entity.Text("containerImage")
+			if want, _ := c.listed.Text("containerImage"); v.doubt || got != want {
+				t.Errorf("%s, %s: doubt %v, image %q after a read, want %q", name, how, v.doubt, got, want)
+			}
+		}
+	}
+}
+
 func TestWhatSpeaksAgainIsNotGone(t *testing.T) {
 	t.Parallel()
 	tr := newTracker(func() time.Time { return epoch })
