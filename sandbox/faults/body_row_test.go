@@ -138,7 +138,7 @@ func TestNotificationBurst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.ready(component("web", nil))
-	r.lose(func() { r.patch(componentID("web"), object{"containerImage": prop(image(9))}) })
+	r.loseChange("web", 9)
 	before := r.count("reconciles_total")
 	stale := r.entity(componentID("web"))
 	for i := range 1500 {

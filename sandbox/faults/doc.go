@@ -27,6 +27,7 @@
 //	  TestChangedByHand                   llo/compare.go: what has the right hash counts as right
 //	notifications (notification_row_test.go)
 //	  TestNotificationLost                subscribe.go: no resync by the clock
+//	  TestEchoComesDuringAList            tracker.go: what was heard since is newer than a list
 //	  TestNotificationDoubled             llo/apply.go: written without comparing
 //	  TestNotificationsOutOfOrder         tracker.go: notifiedAt does not order
 //	  TestNotificationStaleInAnotherAttribute  tracker.go: nothing read for two within 2 s

@@ -19,17 +19,18 @@ func lost() faults.Effect {
 // loseChange changes a component's image; the notification of it is lost.
 func (r *rig) loseChange(component string, version int) {
 	r.t.Helper()
-	r.lose(func() { r.patch(componentID(component), object{"containerImage": prop(image(version))}) })
+	r.lose(containing(image(version)), func() { r.patch(componentID(component), object{"containerImage": prop(image(version))}) })
 }
 
-// lose loses the notifications of what happens in do.
-func (r *rig) lose(do func()) {
+// lose loses the notification of what happens in do. It is told by match from those that are on
+// their way still, such as the echo of a report that the broker shows already.
+func (r *rig) lose(match faults.Match, do func()) {
 	r.t.Helper()
-	before := len(r.toWebhook.Seen(nil))
-	find := r.toWebhook.Inject(faults.Fault{Do: lost()})
+	before := len(r.toWebhook.Seen(match))
+	find := r.toWebhook.Inject(faults.Fault{Match: match, Do: lost()})
 	do()
 	eventually(r.t, "a notification is lost", func() error {
-		if len(r.toWebhook.Seen(nil)) == before {
+		if len(r.toWebhook.Seen(match)) == before {
 			return fmt.Errorf("none was sent")
 		}
 		return nil

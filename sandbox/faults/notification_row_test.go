@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,12 +19,36 @@ func TestNotificationLost(t *testing.T) {
 	r.ready(component("web", nil))
 	r.loseChange("web", 2)
 	r.await(onK8s, "web", "lost change", hasImage(2))
-	r.lose(func() { r.create(component("new", nil)) })
+	r.lose(containing(componentID("new")), func() { r.create(component("new", nil)) })
 	r.exists("new")
-	r.lose(func() { r.remove(componentID("new")) })
+	r.lose(containing(`"deletedAt"`), func() { r.remove(componentID("new")) })
 	r.gone(onK8s, "new")
-	r.lose(func() { r.patch(k1, object{"hostname": prop("renamed")}) })
+	r.lose(containing("renamed"), func() { r.patch(k1, object{"hostname": prop("renamed")}) })
 	r.await(onK8s, "web", "lost change of the element", hasHost("renamed"))
+}
+
+// The echo of a report that comes while a list is under way is older than the list: it
+// does not hide what was lost and is listed.
+func TestEchoComesDuringAList(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.ready(component("web", nil))
+	r.rest(time.Second)
+	echo := r.notification(now(0), r.entity(componentID("web")))
+	r.loseChange("web", 2)
+	accepted, lists, gate := r.count("notifications_total", `result="accepted"`), len(r.toBroker.Seen(componentLists)), make(chan struct{})
+	r.toBroker.Inject(faults.Fault{Match: componentLists, Times: 1, Do: faults.Hold(gate)})
+	r.askForResync()
+	eventually(t, "the list is asked for", func() error {
+		return differ("lists", len(r.toBroker.Seen(componentLists)), lists+1)
+	})
+	r.notify(echo, nil)
+	eventually(t, "the echo is taken in", func() error {
+		n, err := r.metric("notifications_total", `result="accepted"`)
+		return errors.Join(err, differ("accepted", n, accepted+1))
+	})
+	close(gate)
+	r.await(onK8s, "web", "the lost change", hasImage(2))
 }
 
 // A notification that comes twice, or many times, is done once.
@@ -99,7 +124,7 @@ func TestNotificationStaleInAnotherAttribute(t *testing.T) {
 	r.patch(componentID("web"), object{"containerImage": prop(image(2))})
 	r.await(onK8s, "web", "changed", hasImage(2))
 	stale["exposePorts"] = prop(true)
-	r.lose(func() { r.patch(componentID("web"), object{"exposePorts": prop(true)}) })
+	r.lose(containing(`"exposePorts"`), func() { r.patch(componentID("web"), object{"exposePorts": prop(true)}) })
 	r.notify(r.notification(now(0), stale), nil)
 	o := r.await(onK8s, "web", "the second writer's change", isExposed)
 	if got := imageOf(o); got != image(2) {

@@ -231,7 +231,7 @@ func TestPlacementTakenAway(t *testing.T) {
 	r.patch(componentID("web"), object{"infrastructureElement": null()})
 	eventually(t, "it says so", func() error { return differ("reason", r.report(componentID("web")).Reason, "PlacementTaken") })
 	r.remove(k2)
-	r.lose(func() { r.do(http.MethodPatch, entityPath(componentID("lost")), object{"exposePorts": prop(true)}) })
+	r.lose(containing(`"exposePorts"`), func() { r.do(http.MethodPatch, entityPath(componentID("lost")), object{"exposePorts": prop(true)}) })
 	r.askForResync()
 	r.says(componentID("lost"), "Pending", "")
 	if got := r.uids(); got != was {

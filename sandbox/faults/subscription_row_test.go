@@ -38,7 +38,7 @@ func TestSubscriptionSpoilt(t *testing.T) {
 			r := newRig(t, map[string]string{"SUBSCRIPTION_CHECK_INTERVAL": "2s"})
 			r.ready(component("web", nil), component("api", nil))
 			spoil(r, "/ngsi-ld/v1/subscriptions/"+r.subscriptionID("components"))
-			r.lose(func() { // where it is still sent
+			r.lose(nil, func() { // where it is still sent
 				r.patch(componentID("web"), object{"containerImage": prop(image(2))})
 				go func() { _ = r.notifyAnything() }()
 			})
