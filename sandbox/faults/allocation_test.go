@@ -212,14 +212,18 @@ func TestAllocationWithoutEntity(t *testing.T) {
 		})
 	}
 	running()
-	uid := r.exists("web").GetUID()
+	uid := r.await(onK8s, "web", "its placement is noted", func(o *unstructured.Unstructured) error {
+		return differ("noted", o.GetAnnotations()[llo.AllocationPlaced] != "", true)
+	}).GetUID()
 	r.agent.kill()
 	wrote := len(r.toKube.Seen(clusterWrites))
 	r.start()
 	r.resyncs(3) // the broker lists nothing of it
 	running()
 	must(t, differ("uid after the restart", r.exists("web").GetUID(), uid))
-	must(t, differ("writes after the restart", len(r.toKube.Seen(clusterWrites))-wrote, 0))
+	for _, e := range r.toKube.Seen(clusterWrites)[wrote:] {
+		t.Fatalf("a write after the restart: %s %s %s", e.Method, e.Path, e.Body)
+	}
 	r.want(201, "POST", service, newer("web", 1)) // the same, secrets included
 	other := newer("web", 1)
 	other["service_component"].(object)["repoPassword"] = "another"
