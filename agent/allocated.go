@@ -45,7 +45,7 @@ func (r *reconciler) placeAllocated(ctx context.Context, p *pass) (placement, er
 	pl := placement{want: wanted}
 	on := firstLink(&said, attrElement)
 	told := r.reportedOn(p, &a) || !p.absent && r.desk.placedAnew(p.id, on)
-	p.placed = told || on != "" && on == a.Element || placedBefore(p.live, &a)
+	p.placed = r.desk.wasPlaced(p.id, a.Digest(), told || on != "" && on == a.Element || placedBefore(p.live, &a))
 	if !p.absent {
 		pl.order = p.view.order
 	}

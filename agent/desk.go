@@ -41,7 +41,8 @@ type errand struct {
 // its object once, and how it stood when it was last looked at.
 type keptAllocation struct {
 	allocation.Allocation
-	state allocation.State
+	state  allocation.State
+	placed string // the digest of that as which its entity was seen placed
 }
 
 func newDesk() *desk {
@@ -156,6 +157,21 @@ func (d *desk) saw(id ngsild.EntityID, s allocation.State) {
 	if k, ok := d.kept[id]; ok {
 		k.state = s
 	}
+}
+
+// wasPlaced says whether a component's entity is placed as what was asked for says, or was at some time:
+// its objects note it, and may go before we do.
+func (d *desk) wasPlaced(id ngsild.EntityID, digest string, is bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, ok := d.kept[id]
+	if !ok {
+		return is
+	}
+	if is {
+		k.placed = digest
+	}
+	return k.placed == digest
 }
 
 // forget ends everything about a component, unless it was asked for anew.

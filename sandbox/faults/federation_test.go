@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -346,6 +347,25 @@ func TestMovedHomeBeforeARestart(t *testing.T) {
 	})
 	f.beta.merge(onK8s, "web", object{"metadata": object{"finalizers": nil}})
 	f.only(f.alpha, f.beta, "web")
+}
+
+// A domain that was away while a component moved home ends its copy when it is back, and does not make
+// it anew as what it was once asked for.
+func TestMovedHomeWhileTheOtherWasAway(t *testing.T) {
+	t.Parallel()
+	f := handedOver(t)
+	f.beta.await(onK8s, "web", "its placement is noted", func(o *unstructured.Unstructured) error {
+		return differ("noted", o.GetAnnotations()[llo.AllocationPlaced] != "", true)
+	})
+	f.beta.agent.kill()
+	f.toBeta.Inject(faults.Fault{Do: faults.Answer(http.StatusServiceUnavailable, nil, "")}) // it finds out by itself
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
+	f.alpha.runsAs(f.alpha, "web")
+	f.beta.start()
+	f.beta.gone(onK8s, "web")
+	always(t, 3*time.Second, "it stays at home", func() error {
+		return errors.Join(differ("made anew", f.beta.find(onK8s, "web") != nil, false), differ("element", f.alpha.report(componentID("web")).Element, "Alpha:k1"))
+	})
 }
 
 // A domain that has the order from the same broker runs the component before it is asked for it: what
