@@ -65,8 +65,7 @@ func (r *reconciler) handOver(ctx context.Context, p *pass) error {
 	}
 	if p.order == none && equalFold(p.entity.Enum(attrStatus), statusFinished) {
 		if c, asked := r.neighbours.asked(p.id, domain); asked && arrivedThere(p, &c, p.live) {
-			r.dropAll(p, others)
-			return r.letGo(ctx, p, p.live, false)
+			return r.endMove(ctx, p, &c, others, p.live)
 		}
 		return nil
 	}
@@ -114,18 +113,17 @@ func orderKey(p *pass) string {
 // leaveOthers ends what a move leaves behind: the copies elsewhere go when the
 // component is reported to run in c, and c is left when that takes too long.
 func (r *reconciler) leaveOthers(ctx context.Context, p *pass, c *copied, others []copied, own []*llo.Live) error {
+	if arrivedThere(p, c, own) {
+		return r.endMove(ctx, p, c, others, own)
+	}
 	if len(others) == 0 && len(own) == 0 {
 		return nil
 	}
-	said := reported(&p.entity)
-	ours := slices.ContainsFunc(own, func(l *llo.Live) bool { return string(l.UID) == said.UID })
-	runs := works(said.Phase)
-	if c.done != "" && runs && !ours && said.UID != "" && said.UID != c.aside {
-		r.dropAll(p, others)
-		return r.letGo(ctx, p, own, false)
-	}
 	// A copy that was to take over from here, and was taken back.
-	r.dropAll(p, slices.DeleteFunc(slices.Clone(others), func(o copied) bool { return o.from != c.element || o.want == nil }))
+	back := slices.DeleteFunc(slices.Clone(others), func(o copied) bool { return o.from != c.element })
+	if err := r.dropLeft(p, back); err != nil {
+		return err
+	}
 	if c.from == "" || c.from == c.element {
 		return nil
 	}
@@ -142,8 +140,34 @@ func (r *reconciler) leaveOthers(ctx context.Context, p *pass, c *copied, others
 func arrivedThere(p *pass, c *copied, own []*llo.Live) bool {
 	said := reported(&p.entity)
 	ours := slices.ContainsFunc(own, func(l *llo.Live) bool { return string(l.UID) == said.UID })
-	runs := said.Phase == mapping.Running || said.Phase == mapping.Succeeded
-	return c.done != "" && runs && !ours && said.UID != "" && said.UID != c.aside
+	return c.done != "" && works(said.Phase) && !ours && said.UID != "" && said.UID != c.aside
+}
+
+// endMove ends a move that has arrived as c: the copies elsewhere go.
+func (r *reconciler) endMove(ctx context.Context, p *pass, c *copied, others []copied, own []*llo.Live) error {
+	r.neighbours.arrived(p.id, c.domain)
+	if err := r.dropLeft(p, others); err != nil {
+		return err
+	}
+	return r.letGo(ctx, p, own, false)
+}
+
+// dropLeft has domains end the copies that a move leaves. A domain takes that for the component's
+// end where it has been placed there again, so the broker is read before.
+func (r *reconciler) dropLeft(p *pass, copies []copied) error {
+	copies = slices.DeleteFunc(copies, func(c copied) bool { return c.want == nil })
+	if len(copies) == 0 {
+		return nil
+	}
+	if r.tracker.version(p.id) != p.version {
+		return errSuperseded
+	}
+	if !p.read && !p.absent {
+		r.tracker.update(p.id, func(rec *record) { rec.doubt = true })
+		return errSuperseded
+	}
+	r.dropAll(p, copies)
+	return nil
 }
 
 // dropAll has domains end their copies of a component.
@@ -221,10 +245,9 @@ func (r *reconciler) settleElsewhere(ctx context.Context, p *pass) error {
 	}
 	to := firstLink(&p.entity, attrElement)
 	left := r.neighbours.of(p.id, "")
-	for _, c := range left {
-		if c.want != nil && (p.runs || c.from == to) {
-			r.neighbours.drop(c.domain, c.url, c.service, p.id)
-		}
+	over := slices.DeleteFunc(slices.Clone(left), func(c copied) bool { return !p.runs && c.from != to })
+	if err := r.dropLeft(p, over); err != nil {
+		return err
 	}
 	main := p.main()
 	if len(left) > 0 || main == nil || !p.runs || movingFrom(main).from == "" {

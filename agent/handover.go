@@ -56,7 +56,7 @@ type copied struct {
 	want            *allocation.Allocation // nil: it is to go
 	print           string                 // of want
 	element         ngsild.EntityID        // of want; stays when it is to go
-	from            ngsild.EntityID        // the element that a move to it began at
+	from            ngsild.EntityID        // the element that a move to it began at, until it has arrived
 	since           time.Time              // when that element was asked for first
 
 	order string // the start that was ordered last
@@ -135,6 +135,16 @@ func (n *neighbours) ask(domain ngsild.EntityID, url string, a allocation.Alloca
 	c.done, c.err, c.told, c.kept = "", nil, false, true
 	n.lane(domain).queue.Add(a.Component)
 	return *c
+}
+
+// arrived notes that a component runs in a domain, from which it is taken back no more.
+func (n *neighbours) arrived(component, domain ngsild.EntityID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if c := n.copies[component][domain]; c != nil && c.from != "" {
+		c.from = ""
+		n.lane(domain).queue.Add(component) // its record says so too
+	}
 }
 
 // reportedLater says whether an object that is reported may be of a domain that was asked after c: it was

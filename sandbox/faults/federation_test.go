@@ -209,6 +209,47 @@ func TestMoveToAnotherDomainIsTakenBack(t *testing.T) {
 	}
 }
 
+// A component that moves home to where it once came from runs in the other domain until it runs there.
+func TestMoveHomeIsNoMoveTakenBack(t *testing.T) {
+	t.Parallel()
+	f := federate(t, nil)
+	f.beta.orchestrate()
+	f.alpha.create(component("web", nil))
+	f.alpha.exists("web")
+	f.alpha.runs(onK8s, "web")
+	f.alpha.runsAs(f.alpha, "web")
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	f.only(f.beta, f.alpha, "web")
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
+	f.alpha.exists("web")
+	always(t, 3*time.Second, "it runs there", func() error {
+		there := f.beta.find(onK8s, "web")
+		return differ("runs", there != nil && there.GetDeletionTimestamp() == nil, true)
+	})
+	f.alpha.runs(onK8s, "web")
+	f.only(f.alpha, f.beta, "web")
+}
+
+// A component is moved home, and back again before it runs there, of which the domain at home does not
+// hear: it looks before it has the other one end its copy, which would end the component.
+func TestMovedBackUnheard(t *testing.T) {
+	t.Parallel()
+	broker, alpha, beta := twoOnOneBroker(t, true, nil)
+	beta.orchestrate()
+	broker.create(component("web", object{"infrastructureElement": rel(b1)}))
+	broker.runsAs(beta, "web")
+	broker.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
+	alpha.exists("web")
+	alpha.toWebhook.Inject(faults.Fault{Match: func(faults.Exchange) bool { return true }, Do: faults.Answer(http.StatusNoContent, nil, "")})
+	broker.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	alpha.runs(onK8s, "web")
+	always(t, 3*time.Second, "it stays in Beta", func() error {
+		return errors.Join(differ("element", broker.report(componentID("web")).Element, "Beta:b1"), differ("there", beta.find(onK8s, "web") != nil, true))
+	})
+	alpha.gone(onK8s, "web")
+	broker.runsAs(beta, "web")
+}
+
 // The agent that handed over is killed in the middle of everything; it asks
 // again, which changes nothing where it is done.
 func TestHandOverSurvivesKills(t *testing.T) {
