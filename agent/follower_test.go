@@ -125,3 +125,33 @@ func TestFollowerEnds(t *testing.T) {
 		})
 	}
 }
+
+// While the secret is changed the copy that leads may still know the one before, or know the next one already.
+func TestFollowerHandsOnWhileTheSecretChanges(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		knows string
+		asked int
+		ok    bool
+	}{"the first": {"next", 1, true}, "another": {"before", 2, true}, "none": {"stranger's", 2, false}} {
+		asked := 0
+		l := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			asked++
+			body, _ := io.ReadAll(req.Body)
+			if string(body) != "{}" || req.Header.Get(ngsild.SecretHeader) != c.knows {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}))
+		s := startFollower(t)
+		holder := "leader@" + l.URL
+		s.lead.holder.Store(&holder)
+		s.relay.secret = func() []string { return []string{"next", "before"} }
+		err := s.relay.send(t.Context(), []byte("{}"), false)
+		l.Close()
+		if (err == nil) != c.ok || asked != c.asked {
+			t.Errorf("it knows %s: %v after %d requests, want %d", name, err, asked, c.asked)
+		}
+	}
+}

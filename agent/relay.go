@@ -123,31 +123,38 @@ func (r *relay) last(ctx context.Context) error {
 	}
 }
 
-// send gives a notification, or the word that one is missing, to the copy that leads.
+// send gives a notification, or the word that one is missing, to the copy that leads. While the
+// secret changes that one may know another of those that are known here.
 func (r *relay) send(ctx context.Context, body []byte, missing bool) error {
 	_, address := nameAndAddress(r.lead.leader())
 	secrets := r.secret()
 	if address == "" || len(secrets) == 0 {
 		return errNoLeader
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/notify", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("hand on to %s: %w", address, err)
+	status := 0
+	for _, secret := range secrets {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/notify", bytes.NewReader(body))
+		if err != nil {
+			return fmt.Errorf("hand on to %s: %w", address, err)
+		}
+		req.Header.Set(ngsild.SecretHeader, secret)
+		req.Header.Set(hopHeader, r.lead.self)
+		req.Header.Set("Content-Type", "application/json")
+		if missing {
+			req.Header.Set(missedHeader, "1")
+		}
+		resp, err := r.client.Do(req)
+		if err != nil {
+			return fmt.Errorf("hand on: %w", err)
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096)) // so that the connection can be used again
+		_ = resp.Body.Close()
+		if status = resp.StatusCode; status == http.StatusNoContent {
+			return nil
+		}
+		if status != http.StatusUnauthorized {
+			break
+		}
 	}
-	req.Header.Set(ngsild.SecretHeader, secrets[0])
-	req.Header.Set(hopHeader, r.lead.self)
-	req.Header.Set("Content-Type", "application/json")
-	if missing {
-		req.Header.Set(missedHeader, "1")
-	}
-	resp, err := r.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("hand on: %w", err)
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096)) // so that the connection can be used again
-	if resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("hand on to %s: answered %d", address, resp.StatusCode)
-	}
-	return nil
+	return fmt.Errorf("hand on to %s: answered %d", address, status)
 }
