@@ -51,6 +51,7 @@
 //	absence and guard (absence_row_test.go, guard_row_test.go)
 //	  TestAbsenceInAnswersDeletesNothing  absence.go: nothing proved; no look at our subscription; ngsild: any 404 proves;
 //	                                      resync.go: a list that failed or is short counts as whole
+//	  TestFirstListIsShort                subscribe.go: a first list that is short counts as the resync
 //	  TestEntityGone                      absence.go: objects of every origin go; subscribe.go: no resync by the clock
 //	  TestGuard, TestGuardCountsNotifiedDeletions, TestBrokerWiped  absence.go: the guard admits all
 //	subscriptions (subscription_row_test.go)
