@@ -240,12 +240,14 @@ func TestMovedBackUnheard(t *testing.T) {
 	broker.runsAs(beta, "web")
 	broker.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
 	alpha.exists("web")
-	alpha.toWebhook.Inject(faults.Fault{Match: func(faults.Exchange) bool { return true }, Do: faults.Answer(http.StatusNoContent, nil, "")})
+	hear := alpha.toWebhook.Inject(faults.Fault{Match: func(faults.Exchange) bool { return true }, Do: faults.Answer(http.StatusNoContent, nil, "")})
 	broker.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
 	alpha.runs(onK8s, "web")
 	always(t, 3*time.Second, "it stays in Beta", func() error {
 		return errors.Join(differ("element", broker.report(componentID("web")).Element, "Beta:b1"), differ("there", beta.find(onK8s, "web") != nil, true))
 	})
+	hear()
+	alpha.askForResync() // it may have looked before Beta reported again
 	alpha.gone(onK8s, "web")
 	broker.runsAs(beta, "web")
 }
