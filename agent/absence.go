@@ -25,7 +25,7 @@ const guardWindow = 5 * time.Minute
 // were ordered do not pass through it. Safe for concurrent use.
 type guard struct {
 	maxPercent, least int
-	objects           func() int // how many objects of origin broker there are, copies in other domains included
+	objects           func() (here []*llo.Live, elsewhere int) // all of origin broker, and how many copies stay in other domains
 	now               func() time.Time
 	log               *slog.Logger
 
@@ -36,7 +36,7 @@ type guard struct {
 	shut    bool
 }
 
-func newGuard(cfg *Config, objects func() int, now func() time.Time, log *slog.Logger) *guard {
+func newGuard(cfg *Config, objects func() ([]*llo.Live, int), now func() time.Time, log *slog.Logger) *guard {
 	return &guard{maxPercent: cfg.PruneMaxPercent, least: cfg.PruneMin, objects: objects, now: now, log: log,
 		waiting: map[ngsild.EntityID]int{}, went: map[types.UID]time.Time{}, tried: map[ngsild.EntityID][]types.UID{}}
 }
@@ -44,7 +44,7 @@ func newGuard(cfg *Config, objects func() int, now func() time.Time, log *slog.L
 // admit says whether the objects of an absent entity may go now. It must be
 // followed by deleted or, if the entity turns out to exist, returned.
 func (g *guard) admit(id ngsild.EntityID, objects int) bool {
-	total := g.objects()
+	here, elsewhere := g.objects()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting[id] = objects
@@ -54,7 +54,7 @@ func (g *guard) admit(id ngsild.EntityID, objects int) bool {
 	}
 	maps.DeleteFunc(g.went, func(_ types.UID, at time.Time) bool { return g.now().Sub(at) > guardWindow })
 	would += len(g.went)
-	total += len(g.went)
+	total := len(g.stay(here)) + elsewhere + len(g.went)
 	limit := max(total*g.maxPercent/100, g.least)
 	shut := would > limit
 	if shut && !g.shut {
@@ -65,13 +65,17 @@ func (g *guard) admit(id ngsild.EntityID, objects int) bool {
 	return !shut
 }
 
-// expect notes the objects of an entity that a list lacked, so that a broker
+// expect notes what of an entity that a list lacked may still go, so that a broker
 // that lost everything at once is told from one that lost a few, before the
-// first object goes.
-func (g *guard) expect(id ngsild.EntityID, objects int) {
+// first object goes. What is paused counts: it goes when it is let go on.
+func (g *guard) expect(id ngsild.EntityID, live []*llo.Live, elsewhere int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting[id] = objects
+	if n := len(g.settle(id, live)) + elsewhere; n > 0 {
+		g.waiting[id] = n
+	} else {
+		g.drop(id)
+	}
 }
 
 func (g *guard) deleted(id ngsild.EntityID, objects ...types.UID) {
@@ -92,10 +96,15 @@ func (g *guard) attempted(id ngsild.EntityID, objects ...types.UID) {
 	g.tried[id] = objects
 }
 
-// left is what of live is not on its way out already: the watch may be late.
-func (g *guard) left(live []*llo.Live) []*llo.Live {
+// left is what of an entity's objects is not on its way out already.
+func (g *guard) left(id ngsild.EntityID, live []*llo.Live) []*llo.Live {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.settle(id, live)
+}
+
+// stay is what of live is not on its way out already: the watch may be late.
+func (g *guard) stay(live []*llo.Live) []*llo.Live {
 	var left []*llo.Live
 	for _, l := range live {
 		if _, went := g.went[l.UID]; !went && !l.Deleting {
@@ -105,15 +114,20 @@ func (g *guard) left(live []*llo.Live) []*llo.Live {
 	return left
 }
 
-// returned takes an entity off the list of the missing: it is there, or nothing but live is
-// left of it. What was attempted and is not there any more counts as deleted.
+// returned takes an entity off the list of the missing: it is there, or nothing more of it can go.
 func (g *guard) returned(id ngsild.EntityID, live []*llo.Live) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.waiting, id)
+	g.settle(id, live)
+	g.drop(id)
+}
+
+// settle is what of an entity's objects stays. What was attempted and does not counts as deleted.
+func (g *guard) settle(id ngsild.EntityID, live []*llo.Live) []*llo.Live {
+	left := g.stay(live)
 	var there []types.UID // still, or the watch is late
 	for _, uid := range g.tried[id] {
-		if slices.ContainsFunc(live, func(l *llo.Live) bool { return l.UID == uid }) {
+		if slices.ContainsFunc(left, func(l *llo.Live) bool { return l.UID == uid }) {
 			there = append(there, uid)
 		} else {
 			g.went[uid] = g.now()
@@ -122,6 +136,11 @@ func (g *guard) returned(id ngsild.EntityID, live []*llo.Live) {
 	if g.tried[id] = there; len(there) == 0 {
 		delete(g.tried, id)
 	}
+	return left
+}
+
+func (g *guard) drop(id ngsild.EntityID) {
+	delete(g.waiting, id)
 	if len(g.waiting) == 0 {
 		g.shut = false
 	}
@@ -171,9 +190,13 @@ func (r *reconciler) deleteAbsent(ctx context.Context, p *pass) error {
 		}
 		return nil
 	}
-	live = r.guard.left(live)
+	live = r.guard.left(p.id, live)
 	goes := append(uids(live), r.staysElsewhere(p.id)...)
-	if len(goes) == 0 || r.cfg.SyncPolicy != syncAll {
+	if len(goes) == 0 {
+		r.guard.returned(p.id, live)
+		return nil
+	}
+	if r.cfg.SyncPolicy != syncAll {
 		return nil
 	}
 	if !r.guard.admit(p.id, len(goes)) {

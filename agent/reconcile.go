@@ -235,13 +235,15 @@ func (r *reconciler) render(p *pass) {
 // cannot be applied as things are becomes the pass's problem; what may succeed
 // when tried again is returned.
 func (r *reconciler) apply(ctx context.Context, p *pass) error {
+	if p.want != gone {
+		r.guard.returned(p.id, p.live)
+	}
 	if p.paused {
 		return nil
 	}
 	if p.want == gone {
 		return r.deleteAbsent(ctx, p)
 	}
-	r.guard.returned(p.id, p.live)
 	if err := r.announce(ctx, p); err != nil {
 		return err
 	}

@@ -97,9 +97,7 @@ func (r *reconciler) missing(seen, looked map[ngsild.EntityID]bool, asked time.T
 	slices.Sort(absent)
 	absent = slices.Compact(absent)
 	for _, id := range absent {
-		if n := len(brokerOrigin(r.clusters.ByEntity(string(id)))) + len(r.staysElsewhere(id)); n > 0 {
-			r.guard.expect(id, n)
-		}
+		r.guard.expect(id, brokerOrigin(r.clusters.ByEntity(string(id))), len(r.staysElsewhere(id)))
 	}
 	r.enqueue(absent)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hlo-agent/hlo-agent/llo"
 	"github.com/hlo-agent/hlo-agent/ngsild"
 )
 
@@ -36,7 +37,7 @@ func TestListSaysNothingOfWhatIsAskedForMeanwhile(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
 	r := &reconciler{queue: newQueue(newMetrics(prometheus.NewRegistry())), tracker: newTracker(func() time.Time { return now }),
-		desk: newDesk(), clusters: newClusters(1, slog.New(slog.DiscardHandler), nil), guard: newGuard(&Config{}, func() int { return 0 }, time.Now, slog.New(slog.DiscardHandler))}
+		desk: newDesk(), clusters: newClusters(1, slog.New(slog.DiscardHandler), nil), guard: newGuard(&Config{}, func() ([]*llo.Live, int) { return nil, 0 }, time.Now, slog.New(slog.DiscardHandler))}
 	defer r.queue.ShutDown()
 	for _, id := range []ngsild.EntityID{"asked", "looked for", "known"} {
 		r.tracker.lookAgain(id)

@@ -300,11 +300,10 @@ func (s *service) stop(ctx context.Context, cut func()) {
 	}
 }
 
-// prunable is the number of objects that a missing entity could cost us, here and in other domains.
-func (s *service) prunable() int {
-	n := len(brokerOrigin(s.clusters.All()))
+// prunable are the objects that a missing entity could cost us, and how many copies in other domains.
+func (s *service) prunable() (here []*llo.Live, elsewhere int) {
 	if s.neighbours != nil {
-		n += s.neighbours.standing()
+		elsewhere = s.neighbours.standing()
 	}
-	return n
+	return brokerOrigin(s.clusters.All()), elsewhere
 }
