@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -39,6 +42,8 @@ type chaos struct {
 	lost   int // leads that could not be renewed in time
 	orders int
 
+	another string // the subscription of another agent
+
 	twice   map[string]time.Time // components that run twice: since when
 	longest time.Duration        // that one did
 	looked  time.Time
@@ -60,7 +65,14 @@ func TestChaos(t *testing.T) {
 		long, err = time.ParseDuration(text)
 		must(t, err)
 	}
-	foreign := c.foreign(nameHeld, nil, nil)
+	foreign, subscribed := c.foreign(nameHeld, nil, nil), c.subscribedAs(c.another)
+	eventually(t, "somebody else's object runs", func() (err error) {
+		foreign, err = c.of(onK8s).Get(t.Context(), foreign.GetName(), metav1.GetOptions{})
+		if err == nil && !isRunning(foreign) {
+			err = errors.New("not yet")
+		}
+		return err
+	})
 	began := time.Now()
 	for kill := began.Add(time.Second); time.Since(began) < long; {
 		if time.Now().After(kill) {
@@ -83,8 +95,11 @@ func TestChaos(t *testing.T) {
 	}
 	now, err := c.of(onK8s).Get(t.Context(), foreign.GetName(), metav1.GetOptions{})
 	must(t, err)
-	if now.GetUID() != foreign.GetUID() || now.GetGeneration() != foreign.GetGeneration() || now.GetLabels()[ownerLabel] != "" {
-		t.Errorf("somebody else's object was changed: %v", now.Object)
+	if diff := cmp.Diff(foreign.Object, now.Object); diff != "" { // its resourceVersion too: nothing was written
+		t.Errorf("somebody else's object was changed (-was +is):\n%s", diff)
+	}
+	if diff := cmp.Diff(subscribed, c.subscribedAs(c.another)); diff != "" {
+		t.Errorf("another agent's subscription was changed (-was +is):\n%s", diff)
 	}
 	verdict := "every invariant held"
 	if t.Failed() {
@@ -111,6 +126,12 @@ func newChaos(t *testing.T) *chaos {
 		"PRUNE_MIN": "1000", // the broker is killed before it has saved, so entities do vanish
 	}), server)
 	c.create(world()...)
+	c.another = strings.Replace(c.subscriptionID("components"), c.id, c.id+"2", 1)
+	c.do("POST", "/ngsi-ld/v1/subscriptions", object{
+		"id": c.another, "type": "Subscription", "subscriptionName": "hlo-agent " + c.id + "2 components",
+		"entities":     []object{{"type": "ServiceComponent"}},
+		"notification": object{"format": "normalized", "endpoint": object{"uri": listener(t), "accept": "application/json"}},
+	})
 	c.start()
 	c.copies[1].launch()
 	c.orchestrate()
@@ -118,12 +139,34 @@ func newChaos(t *testing.T) *chaos {
 	// the elements: nobody makes those again.
 	eventually(t, "the world is saved", func() error {
 		text, err := os.ReadFile(saved)
-		if err == nil && !strings.Contains(string(text), d1) {
+		if err == nil && !(strings.Contains(string(text), d1) && strings.Contains(string(text), c.another)) {
 			err = errors.New("not yet")
 		}
 		return err
 	})
 	return c
+}
+
+// listener answers whatever another agent is told.
+func listener(t *testing.T) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// subscribedAs is what somebody has subscribed, and when it was written last, without what the broker counts.
+func (c *chaos) subscribedAs(id string) object {
+	c.t.Helper()
+	s := c.subscription(id + "?options=sysAttrs")
+	if s == nil {
+		c.t.Fatalf("%s is not there", id)
+	}
+	of, _ := s["notification"].(object)
+	delete(s, "status") // the broker pauses it where nobody answers; who else does changes modifiedAt
+	delete(s, "isActive")
+	s["notification"] = object{"format": of["format"], "endpoint": of["endpoint"], "attributes": of["attributes"]}
+	return s
 }
 
 // kill ends one process at once and starts it again after a while.
