@@ -103,8 +103,8 @@ func (n *neighbours) takeIn(component ngsild.EntityID, text string) {
 	defer n.mu.Unlock()
 	now := n.now()
 	for _, c := range copies {
-		if c.Since.After(now) {
-			c.Since = now // noted by a clock that was wrong
+		if c.Since.After(now) || c.Since.UTC().Year() < 0 {
+			c.Since = now // noted by a clock that was wrong, or a time that cannot be written again
 		}
 		if known := n.copyOf(component, c.Domain); known.print != "" {
 			known.kept = true
