@@ -63,7 +63,7 @@ func (got answer) quoted(secrets []string) string {
 		}
 	}
 	text = ngsild.Redact(text, append([]string{got.token}, secrets...)...)
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " ") // left out, it would join the parts of a secret
 	if len(text) > maxQuoted {
 		text = strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 	}
