@@ -86,8 +86,8 @@ func (p *pass) saysOldEnd() bool {
 // made: where it was seen, the end of that very object was reported already.
 func (p *pass) endedBefore(uid string) bool {
 	seen := p.endOf
-	if p.view.order != p.order { // the entity's own word asks for it
-		seen = endReported(&p.entity)
+	if end := endReported(&p.entity); end != "" && p.view.order != p.order { // the entity's own word asks for it
+		seen = end
 	}
 	return p.order == starting && seen == uid && (endReported(&p.entity) == seen || p.ended(uid))
 }
