@@ -175,14 +175,32 @@ func sideWorks(live []*llo.Live, l *llo.Live, rules *rules) bool {
 // works says whether an object in that phase does its work, or has done it.
 func works(phase mapping.Phase) bool { return phase == mapping.Running || phase == mapping.Succeeded }
 
+// notePlaced remembers when a component was placed anew.
+func (r *reconciler) notePlaced(p *pass) {
+	to := firstLink(&p.entity, attrElement)
+	if to == p.on {
+		return
+	}
+	if p.on != "" || !p.onSince.IsZero() { // else it is the first look since our start
+		p.onSince = r.now()
+	}
+	p.on = to
+	r.tracker.update(p.id, func(rec *record) { rec.on, rec.onSince = p.on, p.onSince })
+}
+
 // moveOverdue says whether the move that main is on has to be taken back now,
-// and otherwise when to look again.
+// and otherwise when to look again. One that is ordered again, while its object
+// could not be let go after it was taken back, has its time from then on.
 func (r *reconciler) moveOverdue(p *pass, main *llo.Live) (back string, wait time.Duration) {
 	m := movingFrom(main)
 	if m.from == "" || m.from == string(firstLink(&p.entity, attrElement)) || p.runs {
 		return "", 0
 	}
-	if wait = m.at.Add(r.cfg.MoveTimeout).Sub(r.now()); wait > 0 {
+	now, since := r.now(), m.at
+	if p.onSince.After(since) && !p.onSince.After(now) {
+		since = p.onSince
+	}
+	if wait = since.Add(r.cfg.MoveTimeout).Sub(now); wait > 0 {
 		return "", wait
 	}
 	return m.from, 0

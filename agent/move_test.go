@@ -85,3 +85,40 @@ func TestMovedAwayGoesWhenAnotherDoesTheWork(t *testing.T) {
 		})
 	}
 }
+
+// The note of a move that was taken back may still be there when the move is ordered again: in a
+// cluster that could not be reached meanwhile. The move has its whole time then.
+func TestMoveOrderedAgainHasItsTime(t *testing.T) {
+	t.Parallel()
+	now := epoch.Add(time.Hour)
+	r := &reconciler{cfg: Config{MoveTimeout: time.Minute}, tracker: newTracker(func() time.Time { return now }), now: func() time.Time { return now }}
+	main := &llo.Live{Annotations: map[string]string{llo.MovedFrom: "a", llo.MovedAt: epoch.Format(time.RFC3339)}}
+	look := func(element string) string {
+		e := component("Starting")
+		e.Attrs[attrElement] = ngsild.Attribute{Kind: ngsild.Relationship, Value: element}
+		r.tracker.notified(e, now)
+		v, _ := r.tracker.get(someID)
+		p := &pass{view: v}
+		r.notePlaced(p)
+		back, _ := r.moveOverdue(p, main)
+		return back
+	}
+	if back := look("b"); back != "a" {
+		t.Errorf("the first look takes it back to %q", back)
+	}
+	look("a")
+	now = now.Add(10 * time.Second)
+	if back := look("b"); back != "" {
+		t.Errorf("ordered again, it is taken back at once to %q", back)
+	}
+	now = now.Add(time.Minute)
+	if back := look("b"); back != "a" {
+		t.Errorf("after its time it is taken back to %q", back)
+	}
+	look("a")
+	now = now.Add(10 * time.Second)
+	look("b")
+	if now = now.Add(-30 * time.Second); look("b") != "a" {
+		t.Error("a clock that was set back hides that it is overdue")
+	}
+}

@@ -103,6 +103,7 @@ func (r *reconciler) reconcile(ctx context.Context, id ngsild.EntityID) (time.Du
 		return 0, err
 	}
 	p.cluster = r.clusterFor(p)
+	r.notePlaced(p)
 	p.paused = paused(p)
 	r.trace(p, "placed", "want", p.want, "order", p.order, "element", firstLink(&p.entity, attrElement), "cluster", p.cluster, "paused", p.paused)
 	if err := r.home(ctx, p); err != nil {
