@@ -42,7 +42,8 @@ type deed struct {
 	moved   time.Time      // another element: objects of either side may go
 	started time.Time      // Starting: objects that ended before may go
 	made    time.Time      // when an object of it was made last
-	endOf   string         // uid of the object whose end was reported when that was ordered: it may go though it runs again
+	endOf   string         // uid of the object whose end was reported when that was ordered
+	again   []string       // the uids of all such: they may go though they run again, and their next end is no answer to the order
 	copies  map[place]bool // objects that are there and not on their way out
 	left    place          // where its objects belonged when it was deleted
 	absent  bool           // not in the broker
@@ -99,6 +100,9 @@ func (b *book) order(id, word string) {
 			d.removal = time.Now()
 		case "Starting":
 			d.started, d.endOf = time.Now(), ended
+			if ended != "" {
+				d.again = append(d.again, ended)
+			}
 		}
 	})
 }
@@ -181,7 +185,9 @@ func (w *world) judgeReport(a *agentRun, id string, attrs entity) {
 	phase, reason, uid := says.status("phase"), says.status("reason"), types.UID(says.status("uid"))
 	been := w.book.phasesOf(uid)
 	word := map[string]string{"Running": "Running", "Succeeded": "Finished", "Failed": "Failed"}[phase]
+	again := false
 	w.book.about(id, func(d *deed) {
+		again = slices.Contains(d.again, string(uid))
 		if d.order == "Starting" && d.made.Before(d.ordered) && d.heardBy[a.name] == a.life && d.endsBy[a.name] == (end{a.life, d.endOf}) && d.endOf == string(uid) && uid != "" && attrs.word(status) == word && word != "" && phase != "Running" {
 			w.violated("agent %s says %s of %s over an order to start anew, of which it was told: that is the end of the object before it", a.name, attrs.word(status), brief(id))
 		}
@@ -191,6 +197,7 @@ func (w *world) judgeReport(a *agentRun, id string, attrs entity) {
 	}
 	switch said := attrs.word(status); {
 	case said == "", said == word, said == "Overload" && reason == "Overloaded", said == "Finished" && reason == "Removed":
+	case said == "Starting" && again: // it ran again by something else than the order, which still stands
 	case said == "Finished", said == "Running" && phase != "Refused", said == "Failed" && phase != "Refused", word != "" && attrs["deploymentStatus"] != nil:
 		w.violated("agent %s says %s of %s, for the phase %s (%s)", a.name, said, brief(id), phase, reason)
 	}
@@ -259,7 +266,7 @@ func (b *book) judge(agent string, d *deed, e event) {
 	switch {
 	case !d.removal.Before(made), d.order == "Removing":
 	case time.Since(d.moved) < 20*time.Minute:
-	case (!d.started.Before(made) || d.word == "Starting") && (phase == "Succeeded" || phase == "Failed"), d.endOf == string(e.before.GetUID()) && d.endOf != "":
+	case (!d.started.Before(made) || d.word == "Starting") && (phase == "Succeeded" || phase == "Failed"), slices.Contains(d.again, string(e.before.GetUID())):
 	case d.absent, time.Since(d.since) < time.Minute:
 		b.prune(agent)
 	default:
