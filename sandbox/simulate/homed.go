@@ -41,7 +41,8 @@ type homed struct {
 	phased map[string]time.Time // when a component's object last began or ceased to run
 	chosen map[string]choice    // the newest choice for each component
 	unrest unrest               // between the broker and the agents
-	lied   time.Time            // when the broker last answered wrongly
+	lying  bool                 // the broker answers wrongly
+	lied   time.Time            // when it last did, as far as that is over
 	jumped bool                 // an agent's clock did
 }
 
@@ -272,9 +273,10 @@ func (w *world) disturbed(f faults, p post) {
 	w.homed.mu.Lock()
 	defer w.homed.mu.Unlock()
 	w.homed.unrest.set(f.broker != weather{} || f.brokerDown || f.lie != "" || p != post{})
-	if f.lie != "" {
+	if w.homed.lying || f.lie != "" {
 		w.homed.lied = time.Now()
 	}
+	w.homed.lying = f.lie != ""
 }
 
 // upset notes a disturbance that is over already, but for what it has done.

@@ -44,7 +44,7 @@ func (w *world) judgeChoice(a *agentRun, id string, attrs entity) {
 	}
 	last := h.chosen[id]
 	h.chosen[id] = choice{time.Now(), from, to}
-	if time.Since(h.lied) < time.Minute {
+	if h.lying || time.Since(h.lied) < patience {
 		return
 	}
 	if handler := w.handler(e.text("service")); handler != a.name && h.heard(e.text("service")) {

@@ -87,6 +87,7 @@ func (w *world) wipeBroker() bool {
 	for _, e := range w.entities("ServiceComponent") {
 		w.book.gone(e.id(), false)
 	}
+	w.shake(services...) // who handles them was the entry point meanwhile
 	w.upset()
 	w.note("fate", "broker restored")
 	return true
