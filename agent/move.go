@@ -196,11 +196,11 @@ func (r *reconciler) moveOverdue(p *pass, main *llo.Live) (back string, wait tim
 	if m.from == "" || m.from == string(firstLink(&p.entity, attrElement)) || p.runs {
 		return "", 0
 	}
-	now, since := r.now(), m.at
-	if p.onSince.After(since) && !p.onSince.After(now) {
-		since = p.onSince
+	takes := r.now().Sub(m.at)
+	if placed := r.now().Sub(p.onSince); placed >= 0 { // by the steady clock; the note is a time of day
+		takes = min(takes, placed)
 	}
-	if wait = since.Add(r.cfg.MoveTimeout).Sub(now); wait > 0 {
+	if wait = r.cfg.MoveTimeout - takes; wait > 0 {
 		return "", wait
 	}
 	return m.from, 0
