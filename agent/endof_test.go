@@ -25,11 +25,11 @@ func TestStartingIsANewOrderBesideTheReportedEnd(t *testing.T) {
 		at          int // seconds, of the late one; the first comes at 10
 		anew        bool
 	}{
-		"ordered again after the end":                        {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Succeeded, "1"), 20, true},
-		"the first order, come again":                        {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Progressing, "1"), 12, false},
-		"the order for the object before, come again":        {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Failed, "0"), 12, false},
-		"its report is replaced by what another agent lacks": {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Pending, ""), 20, true},
-		"the end was reported of another object meanwhile":   {says("Finished", mapping.Succeeded, "0"), says("Starting", mapping.Succeeded, "0"), 20, false},
+		"ordered again after the end":                      {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Succeeded, "1"), 20, true},
+		"the first order, come again":                      {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Progressing, "1"), 12, false},
+		"the order for the object before, come again":      {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Failed, "0"), 12, false},
+		"the first order, come again without a report":     {says("Finished", mapping.Succeeded, "1"), says("Starting", mapping.Pending, ""), 10, false},
+		"the end was reported of another object meanwhile": {says("Finished", mapping.Succeeded, "0"), says("Starting", mapping.Succeeded, "0"), 20, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -320,8 +320,8 @@ func (t *tracker) take(r *record, e ngsild.Entity, asked time.Time) {
 }
 
 // endAt is the uid of the object whose end was reported where an order was seen: the first time,
-// or before it, since what is in its way is reported over that, by agents that know no object too.
-// One that was carried out stays the same while its word stands: a move may bring it back to that object.
+// since what is in its way is reported over that. One that was carried out stays the same while its
+// word stands: a move may bring it back to that object.
 func (r *record) endAt(o order, e *ngsild.Entity) string {
 	end := endReported(e)
 	switch {
@@ -329,9 +329,6 @@ func (r *record) endAt(o order, e *ngsild.Entity) string {
 		return end
 	case o == r.order, r.order == none && r.endOf != "" && o == orderOf(r.entity.Enum(attrStatus)):
 		return r.endOf
-	case r.known && reported(e).UID == "":
-		before := unpack(r.entity)
-		return endReported(&before)
 	}
 	return ""
 }

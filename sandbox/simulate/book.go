@@ -37,7 +37,7 @@ type deed struct {
 	ordered time.Time      // when
 	word    string         // the newest serviceComponentStatus, whoever wrote it
 	heardBy map[string]int // agents that were told of it, with their lives
-	endsBy  map[string]end // the end of an object that agents were told is reported, as far as they know
+	endsBy  map[string]end // the end of an object beside which agents were told of it
 	removal time.Time      // Removing, the end of the entity, or its absence: objects made before may go
 	moved   time.Time      // another element: objects of either side may go
 	started time.Time      // Starting: objects that ended before may go
@@ -122,7 +122,10 @@ func (w *world) arrived(a *agentRun, m *letter) {
 			if slices.Contains([]string{"Succeeded", "Failed"}, e.status("phase")) {
 				uid = e.status("uid")
 			}
-			if uid != "" || e.word("serviceComponentStatus") != "Starting" { // what is in the way of an order hides the end from nobody who knew
+			switch starting := e.word("serviceComponentStatus") == "Starting"; {
+			case !starting:
+				delete(d.endsBy, a.name)
+			case uid != "": // what is in the way of the order hides the end from nobody who was told
 				d.endsBy[a.name] = end{a.life, uid}
 			}
 		})
