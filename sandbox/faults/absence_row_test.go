@@ -89,19 +89,6 @@ func TestAbsenceInAnswersDeletesNothing(t *testing.T) {
 	}
 }
 
-// The first list of an agent is not whole: what it lacks is listed again at once, not with the next resync.
-func TestFirstListIsShort(t *testing.T) {
-	t.Parallel()
-	r := openRig(t, nil)
-	r.create(append(world(), component("web", nil))...)
-	r.toBroker.Inject(faults.Fault{Match: componentLists, Times: 1, Do: faults.Rewrite(func(status int, header http.Header, _ []byte) (int, []byte) {
-		header.Set("NGSILD-Results-Count", "1")
-		return status, []byte("[]")
-	})})
-	r.start()
-	r.exists("web")
-}
-
 // While lists are not whole, since entities come and go between their pages, the next
 // tries come at ever longer intervals; a resync that is wanted does not wait for them.
 func TestShortListsAreTriedLessOften(t *testing.T) {

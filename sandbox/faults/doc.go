@@ -38,6 +38,7 @@
 //	  TestRestartWritesNothing            llo/apply.go, report.go: written without comparing
 //	several copies (leader_test.go)
 //	  TestLeaderChanges                   queue.go: a stop works everything off; run.go: the Lease is not released
+//	  TestLeaderBeginsWithAShortList      subscribe.go: a first list that is short counts as the resync
 //	  TestLeaderFrozen                    election.go: the fence is always open
 //	  TestLeaderCutOff                    election.go: the same, and hold never ends; either alone is enough
 //	  TestLeaderStoppedAtAWrite           election.go: every stop is clean
@@ -51,7 +52,6 @@
 //	absence and guard (absence_row_test.go, guard_row_test.go)
 //	  TestAbsenceInAnswersDeletesNothing  absence.go: nothing proved; no look at our subscription; ngsild: any 404 proves;
 //	                                      resync.go: a list that failed or is short counts as whole
-//	  TestFirstListIsShort                subscribe.go: a first list that is short counts as the resync
 //	  TestEntityGone                      absence.go: objects of every origin go; subscribe.go: no resync by the clock
 //	  TestGuard, TestGuardCountsNotifiedDeletions, TestBrokerWiped  absence.go: the guard admits all
 //	subscriptions (subscription_row_test.go)
