@@ -38,7 +38,6 @@
 //	  TestRestartWritesNothing            llo/apply.go, report.go: written without comparing
 //	several copies (leader_test.go)
 //	  TestLeaderChanges                   queue.go: a stop works everything off; run.go: the Lease is not released
-//	  TestLeaderBeginsWithAShortList      subscribe.go: a first list that is short counts as the resync
 //	  TestLeaderFrozen                    election.go: the fence is always open
 //	  TestLeaderCutOff                    election.go: the same, and hold never ends; either alone is enough
 //	  TestLeaderStoppedAtAWrite           election.go: every stop is clean

@@ -403,24 +403,6 @@ func TestFollowerLetsGo(t *testing.T) {
 	}
 }
 
-// The first list of the next leader is not whole: what it lacks, and nobody was told of, is listed
-// again soon, not with the next resync.
-func TestLeaderBeginsWithAShortList(t *testing.T) {
-	t.Parallel()
-	p := newPair(t, nil)
-	for _, c := range p.copies {
-		c.env["NOTIFICATION_URL"] = "http://" + p.copies[0].listen + "/notify"
-	}
-	p.begin(component("web", nil))
-	p.copies[1].toBroker.Inject(faults.Fault{Match: componentLists, Times: 1, Do: faults.Rewrite(func(status int, header http.Header, _ []byte) (int, []byte) {
-		header.Set("NGSILD-Results-Count", "2")
-		return status, []byte("[]")
-	})})
-	p.agent.kill()
-	p.create(component("late", nil))
-	p.exists("late")
-}
-
 // A leader that is stopped while a write of its is not answered lets its Lease run
 // out: what it has sent may yet arrive, and must not come after what the next sends.
 func TestLeaderStoppedAtAWrite(t *testing.T) {
