@@ -94,11 +94,7 @@ func (s *service) listFirst(ctx context.Context) bool {
 	for wait, said := 200*time.Millisecond, false; ; wait = min(2*wait, 15*time.Second) {
 		s.checkSubscriptions(ctx)
 		err := s.resyncOnce(ctx)
-		if errors.Is(err, ngsild.ErrShortList) { // what it held was looked at; what it lacks may have been ordered of those before us
-			s.wantResync()
-			return true
-		}
-		if err == nil {
+		if err == nil || errors.Is(err, ngsild.ErrShortList) {
 			return true
 		}
 		if !said && ctx.Err() == nil {
