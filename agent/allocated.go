@@ -16,7 +16,7 @@ import (
 
 // entityFresh is how old what was read of another broker's entity may be before
 // something is written on it.
-const entityFresh = 30 * time.Second
+const entityFresh = time.Second
 
 // takeErrand completes a new pass with what others asked for.
 func (r *reconciler) takeErrand(p *pass) {

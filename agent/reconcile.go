@@ -349,6 +349,8 @@ func (r *reconciler) write(ctx context.Context, p *pass, attrs map[string]any) e
 	r.tracker.update(p.id, func(rec *record) {
 		if rec.version == p.version {
 			rec.entity = pack(*p.said())
+		} else if !rec.local {
+			rec.doubt = true // it was read meanwhile, perhaps before this came there, and nobody tells us of it
 		}
 		rec.wrote, rec.wroteAt, rec.heard = texts, r.now(), r.now()
 		rec.heldSince, rec.correctable, rec.settled = time.Time{}, false, 0
