@@ -51,7 +51,10 @@ func (r *reconciler) causeOf(p *pass) (cause, time.Duration) {
 	}
 	decided := decidedOn(&p.entity)
 	whole := restGraces * r.cfg.HomingGrace
-	rest := decided.at.Add(whole).Sub(r.now()) // a longer one was begun by a clock that was wrong
+	rest := decided.at.Add(whole).Sub(r.now()) // a longer one was begun by a clock that was wrong,
+	if left := p.onSince.Add(whole).Sub(r.now()); !p.onSince.IsZero() && left < rest {
+		rest = left // and is not begun when that clock's time has come
+	}
 	if decided.previous != "" && why != causeGone && rest > 0 && rest <= whole {
 		return settled, rest
 	}

@@ -62,7 +62,12 @@ func (h *homer) consult(a ask) (*decision, *answer) {
 	}
 	if had, ok := s.asks[a.id]; !ok || had != a {
 		s.asks[a.id], h.of[a.id] = a, a.service
-		h.gather(s, a.id)
+		if had.notOn = a.notOn; had == a && s.refusals[a.id] != nil {
+			s.retry = h.now() // an element may be tried again: what was said holds until more is known
+			h.hurry()
+		} else {
+			h.gather(s, a.id)
+		}
 	}
 	switch d, ok := s.decisions[a.id]; {
 	case ok && !d.outdated && h.now().Before(d.until):

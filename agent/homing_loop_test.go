@@ -366,3 +366,58 @@ func TestHomerReserves(t *testing.T) {
 		tr.soon(t, wish("t", "b"), time.Minute)
 	})
 }
+
+// That an element may be tried again where a component did not come up, an hour ago, changes nothing of
+// what is said of it until that was looked into.
+func TestRefusalStandsWhenAnElementMayBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t)
+		defer tr.done()
+		tr.world.element("e1", 1000)
+		tr.world.wants("R:c", 5000)
+		a := wish("s", "c")
+		a.notOn = "e2"
+		tr.consult(a)
+		after(time.Minute)
+		solved := tr.solved()
+		a.notOn = ""
+		if _, said := tr.consult(a); said.reason != reasonNoElementFits {
+			t.Errorf("said at once: %+v", said)
+		}
+		after(time.Second)
+		if _, said := tr.consult(a); said.reason != reasonNoElementFits || tr.solved() != solved+1 {
+			t.Errorf("solved %d times since; %+v", tr.solved()-solved, said)
+		}
+		tr.world.element("e2", 6000)
+		tr.soon(t, a, 30*time.Second)
+	})
+}
+
+// A choice that was noted by a clock far ahead keeps a component where it is no longer than others do, and
+// not once more when that time has come.
+func TestRestByAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		decided, seen time.Duration // ago; it is seen there since
+		rests         bool
+	}{
+		"moved just now":                              {time.Second, time.Second, true},
+		"long ago":                                    {time.Hour, time.Hour, false},
+		"seen just now, after a start":                {time.Hour, time.Second, false},
+		"noted by a clock ahead, moved just now":      {-time.Second, time.Second, true},
+		"noted by a clock ahead, whose time has come": {time.Second, time.Hour, false},
+	} {
+		now := epoch
+		e := component("Running")
+		e.Attrs[attrElement] = ngsild.Attribute{Kind: ngsild.Relationship, Value: "e1"}
+		e.Attrs[attrDecision] = ngsild.Attribute{Kind: ngsild.Property, Value: map[string]any{"element": "e1", "previous": "e2", "decidedAt": now.Add(-c.decided).Format(time.RFC3339)}}
+		r := &reconciler{cfg: Config{HomingGrace: time.Minute}, domains: newDomains([]string{"*"}), now: func() time.Time { return now }}
+		p := &pass{view: view{record: record{entity: e, onSince: now.Add(-c.seen)}, id: e.ID}, placement: placement{want: wanted, order: overload}}
+		r.homer = &homer{now: r.now, ailing: map[ngsild.EntityID]ailing{}, inventory: newInventory(0, r.now)}
+		why, _ := r.causeOf(p)
+		if (why == settled) != c.rests {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}

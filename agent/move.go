@@ -181,11 +181,9 @@ func (r *reconciler) notePlaced(p *pass) {
 	if to == p.on {
 		return
 	}
-	if p.on != "" || !p.onSince.IsZero() { // else it is the first look since our start
-		p.onSince = r.now()
-	}
-	p.on = to
-	r.tracker.update(p.id, func(rec *record) { rec.on, rec.onSince = p.on, p.onSince })
+	p.anew = p.anew || p.on != ""
+	p.on, p.onSince = to, r.now()
+	r.tracker.update(p.id, func(rec *record) { rec.on, rec.onSince, rec.anew = p.on, p.onSince, p.anew })
 }
 
 // moveOverdue says whether the move that main is on has to be taken back now,
@@ -197,7 +195,7 @@ func (r *reconciler) moveOverdue(p *pass, main *llo.Live) (back string, wait tim
 		return "", 0
 	}
 	takes := r.now().Sub(m.at)
-	if placed := r.now().Sub(p.onSince); placed >= 0 { // by the steady clock; the note is a time of day
+	if placed := r.now().Sub(p.onSince); p.anew && placed >= 0 { // by the steady clock; the note is a time of day
 		takes = min(takes, placed)
 	}
 	if wait = r.cfg.MoveTimeout - takes; wait > 0 {

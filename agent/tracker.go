@@ -57,7 +57,8 @@ type record struct {
 	contested bool      // somebody else keeps changing the report
 	cluster   string    // where its objects belong, as last computed
 	on        entityID  // the element that it is placed on, as a pass last saw it
-	onSince   time.Time // when a pass saw that it was placed anew; zero: not since our start
+	onSince   time.Time // when a pass first saw it there
+	anew      bool      // and that it was placed anew: not the first look since our start
 	phase     string    // as last computed, for the metric
 	settled   uint64    // the version for which the service was last looked at
 	passed    time.Time // its passes are paid for until then; see pace
