@@ -315,7 +315,9 @@ func (b *book) foreignPlaces() []place {
 // gone notes that an entity is not in the broker any more, or is again. What was
 // told before holds no longer: one that comes back orders what it says.
 func (b *book) gone(id string, absent bool) {
-	b.about(id, func(d *deed) { d.absent, d.since, d.heardBy = absent, time.Now(), map[string]int{} })
+	b.about(id, func(d *deed) {
+		d.absent, d.since, d.heardBy, d.endsBy = absent, time.Now(), map[string]int{}, map[string]end{}
+	})
 }
 
 // comesBack notes an entity that was deleted and is made anew, with its objects
