@@ -94,8 +94,10 @@ func (r *reconciler) change(ctx context.Context, service, id ngsild.EntityID, ov
 }
 
 // deallocate has a component's objects deleted. It returns nil when the cluster
-// has accepted that. The error is as for allocate.
-func (r *reconciler) deallocate(ctx context.Context, service, id ngsild.EntityID) error {
+// has accepted that. moved: it has not ended, but runs elsewhere, so that nothing is
+// said of it; and nothing is done where its entity has come back meanwhile. The error
+// is as for allocate.
+func (r *reconciler) deallocate(ctx context.Context, service, id ngsild.EntityID, moved bool) error {
 	return r.atDesk(ctx, id, func(ctx context.Context) error {
 		live := r.clusters.ByEntity(string(id))
 		is, kept := r.desk.recorded(id, live)
@@ -107,7 +109,7 @@ func (r *reconciler) deallocate(ctx context.Context, service, id ngsild.EntityID
 		case r.cfg.SyncPolicy != syncAll:
 			return keptByPolicy(r.cfg.SyncPolicy)
 		}
-		return r.carryOut(ctx, id, &errand{remove: true}, nil)
+		return r.carryOut(ctx, id, &errand{remove: true, moved: moved, quiet: moved}, nil)
 	})
 }
 

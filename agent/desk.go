@@ -33,7 +33,8 @@ type desk struct {
 type errand struct {
 	want   allocation.Allocation
 	remove bool
-	quiet  bool // nobody waits for it, and nothing is to be said of it in the broker
+	moved  bool // it is removed because it runs elsewhere
+	quiet  bool // nothing is to be said of it in the broker
 	done   chan error
 }
 

@@ -51,7 +51,7 @@ func (r *reconciler) handOver(ctx context.Context, p *pass) error {
 	others := r.neighbours.of(p.id, domain)
 	if p.order == removing {
 		r.dropAll(p, others)
-		c := r.neighbours.drop(domain, at, service, p.id)
+		c := r.neighbours.drop(domain, at, service, p.id, false)
 		p.peer = &c
 		if c.done == goneThere && c.err == nil {
 			if wait := c.at.Add(removalAgain).Sub(r.now()); wait > 0 {
@@ -152,8 +152,8 @@ func (r *reconciler) endMove(ctx context.Context, p *pass, c *copied, others []c
 	return r.letGo(ctx, p, own, false)
 }
 
-// dropLeft has domains end the copies that a move leaves. A domain takes that for the component's
-// end where it has been placed there again, so the broker is read before.
+// dropLeft has domains end the copies that a move leaves. A domain of somebody else's takes that for the
+// component's end where it has been placed there again, so the broker is read before.
 func (r *reconciler) dropLeft(p *pass, copies []copied) error {
 	copies = slices.DeleteFunc(copies, func(c copied) bool { return c.want == nil })
 	if len(copies) == 0 {
@@ -166,7 +166,9 @@ func (r *reconciler) dropLeft(p *pass, copies []copied) error {
 		r.tracker.update(p.id, func(rec *record) { rec.doubt = true })
 		return errSuperseded
 	}
-	r.dropAll(p, copies)
+	for _, c := range copies {
+		r.neighbours.drop(c.domain, c.url, c.service, p.id, true)
+	}
 	return nil
 }
 
@@ -174,7 +176,7 @@ func (r *reconciler) dropLeft(p *pass, copies []copied) error {
 func (r *reconciler) dropAll(p *pass, copies []copied) {
 	for _, c := range copies {
 		if c.want != nil {
-			r.neighbours.drop(c.domain, c.url, c.service, p.id)
+			r.neighbours.drop(c.domain, c.url, c.service, p.id, false)
 		}
 	}
 }
@@ -259,7 +261,7 @@ func (r *reconciler) settleElsewhere(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	if domain == "" || at == "" || r.domains.ours(domain) || r.neighbours.drop(domain, at, serviceOf(&p.entity), p.id).done == goneThere {
+	if domain == "" || at == "" || r.domains.ours(domain) || r.neighbours.drop(domain, at, serviceOf(&p.entity), p.id, true).done == goneThere {
 		r.neighbours.leave(p.id, from)
 	}
 	return nil
@@ -296,7 +298,7 @@ func (r *reconciler) removeElsewhere(ctx context.Context, p *pass) error {
 			return err
 		}
 		if domain != "" && at != "" && !r.domains.ours(domain) {
-			p.away = r.neighbours.drop(domain, at, serviceOf(&p.entity), p.id).done != goneThere
+			p.away = r.neighbours.drop(domain, at, serviceOf(&p.entity), p.id, false).done != goneThere
 		}
 	}
 	return nil
@@ -352,7 +354,7 @@ func (r *reconciler) dropEverywhere(id ngsild.EntityID) {
 		return
 	}
 	for _, c := range r.neighbours.of(id, "") {
-		r.neighbours.drop(c.domain, c.url, c.service, id)
+		r.neighbours.drop(c.domain, c.url, c.service, id, false)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestFenceTowardsOthers(t *testing.T) {
 		"domain, have it run": {true, func(ctx context.Context) error {
 			return domain.Allocate(ctx, url, &allocation.Allocation{Component: "urn:c", Service: "urn:s", Image: "i"})
 		}},
-		"domain, end it":  {true, func(ctx context.Context) error { return domain.Deallocate(ctx, url, "urn:s", "urn:c") }},
+		"domain, end it":  {true, func(ctx context.Context) error { return domain.Deallocate(ctx, url, "urn:s", "urn:c", false) }},
 		"shim, subnet":    {true, func(ctx context.Context) error { _, err := shim.Subnet(ctx, "urn:s"); return err }},
 		"shim, set up":    {true, func(ctx context.Context) error { return shim.Configure(ctx, "urn:s", subnet, nil) }},
 		"shim, take down": {true, func(ctx context.Context) error { return shim.Remove(ctx, "urn:s") }},
@@ -157,14 +157,14 @@ func TestFenceComesAfterTheToken(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return peer.NewClient(way).Deallocate(t.Context(), url, "urn:s", "urn:c")
+			return peer.NewClient(way).Deallocate(t.Context(), url, "urn:s", "urn:c", false)
 		},
 		"domain, by a token of the shim": func() error {
 			way, _, err := o.peerTransport(&Config{ShimURL: url})
 			if err != nil {
 				return err
 			}
-			return peer.NewClient(way).Deallocate(t.Context(), url, "urn:s", "urn:c")
+			return peer.NewClient(way).Deallocate(t.Context(), url, "urn:s", "urn:c", false)
 		},
 	} {
 		e.until = time.Now().Add(time.Hour)

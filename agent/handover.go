@@ -53,7 +53,8 @@ type neighbours struct {
 type copied struct {
 	domain, service ngsild.EntityID
 	url             string                 // of the domain
-	want            *allocation.Allocation // nil: it is to go
+	want            *allocation.Allocation // nil: it is to go,
+	moved           bool                   // since it runs elsewhere
 	print           string                 // of want
 	element         ngsild.EntityID        // of want; stays when it is to go
 	from            ngsild.EntityID        // the element that a move to it began at, until it has arrived
@@ -158,19 +159,19 @@ func (n *neighbours) reportedLater(component ngsild.EntityID, c *copied, uid str
 	return false
 }
 
-// drop has a domain end a component, and returns how that stands. It is asked
-// again for as long as drop is called.
-func (n *neighbours) drop(domain ngsild.EntityID, url string, service, component ngsild.EntityID) copied {
+// drop has a domain end a component, or only its copy of one that has moved, and returns how
+// that stands.
+func (n *neighbours) drop(domain ngsild.EntityID, url string, service, component ngsild.EntityID, moved bool) copied {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c := n.copyOf(component, domain)
 	if c.url == "" || url != "" {
 		c.url = url
 	}
-	if c.want == nil && c.print == goneThere {
+	if c.want == nil && c.print == goneThere && c.moved == moved {
 		return *c
 	}
-	c.service, c.want, c.print, c.done, c.err, c.told = service, nil, goneThere, "", nil, false
+	c.service, c.want, c.moved, c.print, c.done, c.err, c.told = service, nil, moved, goneThere, "", nil, false
 	n.lane(domain).queue.Add(component)
 	return *c
 }
@@ -302,7 +303,7 @@ func (n *neighbours) call(ctx context.Context, component, domain ngsild.EntityID
 	var err error
 	if task.want != nil {
 		err = n.client.Allocate(ctx, task.url, task.want)
-	} else if err = n.client.Deallocate(ctx, task.url, task.service, component); errors.Is(err, peer.ErrAbsent) {
+	} else if err = n.client.Deallocate(ctx, task.url, task.service, component, task.moved); errors.Is(err, peer.ErrAbsent) {
 		n.count("absent")
 		return n.finish(component, domain, task, errAbsentThere)
 	}
@@ -319,7 +320,7 @@ var errAbsentThere = errors.New("the domain has no such component")
 func (n *neighbours) finish(component, domain ngsild.EntityID, task copied, err error) error {
 	n.mu.Lock()
 	c := n.copies[component][domain]
-	if c == nil || c.print != task.print || (c.want == nil) != (task.want == nil) {
+	if c == nil || c.print != task.print || (c.want == nil) != (task.want == nil) || c.want == nil && c.moved != task.moved {
 		n.mu.Unlock()
 		return nil // the queue holds it again
 	}

@@ -140,7 +140,7 @@ func TestHandOversAreRecorded(t *testing.T) {
 	}
 
 	for _, domain := range []ngsild.EntityID{"urn:b", "urn:g"} {
-		n.drop(domain, "", "urn:s", component)
+		n.drop(domain, "", "urn:s", component, false)
 		n.copies[component][domain].done = goneThere
 	}
 	ok(n.record(ctx, component))
@@ -227,7 +227,7 @@ func TestHandOverRecordsAreListedAgain(t *testing.T) {
 	same("the records after a wipe", broker.held, kept)
 
 	texts, lost := list(n)
-	n.drop("urn:b", "", "urn:s", web)
+	n.drop("urn:b", "", "urn:s", web, false)
 	n.copies[web]["urn:b"].done = goneThere
 	ok(n.record(ctx, web))
 	n.forget(web, "")

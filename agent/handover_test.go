@@ -38,7 +38,7 @@ func TestObjectThatWasThereBefore(t *testing.T) {
 		for _, s := range test.steps {
 			now = now.Add(time.Minute)
 			if s.element == "" {
-				n.drop(ngsild.EntityID(s.domain), "", "urn:s", "urn:c")
+				n.drop(ngsild.EntityID(s.domain), "", "urn:s", "urn:c", false)
 				continue
 			}
 			got = n.ask(ngsild.EntityID(s.domain), "https://"+s.domain, allocation.Allocation{Component: "urn:c", Service: "urn:s", Element: ngsild.EntityID(s.element)}, "k1", s.reported, "")

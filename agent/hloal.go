@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -200,7 +201,12 @@ func (r *reconciler) deleteAllocation(w http.ResponseWriter, req *http.Request) 
 	if !ok {
 		return
 	}
-	if err := r.deallocate(req.Context(), service, id); err != nil {
+	moved, err := strconv.ParseBool(cmp.Or(req.URL.Query().Get("moved"), "false"))
+	if err != nil {
+		badBody(w, allocation.Faults{{Path: "?moved", Rule: "must be true or false"}})
+		return
+	}
+	if err := r.deallocate(req.Context(), service, id, moved); err != nil {
 		r.refuse(w, id, err)
 		return
 	}

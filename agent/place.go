@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -91,12 +92,35 @@ func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
 	if p.allocated != nil {
 		decide = r.placeAllocated
 	}
+	if err := r.stays(ctx, p); err != nil {
+		return placement{}, err
+	}
 	placed, err := decide(ctx, p)
 	if p.ending || (p.errand != nil && p.errand.remove) {
 		p.quiet = p.quiet || placed.want == elsewhere || placed.want == handover
 		placed.want = remove
 	}
 	return placed, err
+}
+
+// stays refuses to remove what has moved away, if the entity has come back meanwhile: the
+// domain that asks for it has yet to hear of that.
+func (r *reconciler) stays(ctx context.Context, p *pass) error {
+	e, on := p.errand, firstLink(&p.entity, attrElement)
+	if e == nil || !e.moved || p.absent || on == "" {
+		return nil
+	}
+	element, err := r.links.get(ctx, p.id, on)
+	if err != nil {
+		return fmt.Errorf("read the element that it is placed on: %w", err)
+	}
+	if element == nil || !r.domains.ours(firstLink(element, "domain")) {
+		return nil
+	}
+	r.desk.drop(p.id, e)
+	e.answer(refused(http.StatusConflict, "placed-here", "The component is placed here again", "Its entity names an element of this domain."))
+	p.errand = nil
+	return nil
 }
 
 // placeOrdered is place for a component that its entity alone orders. Nothing

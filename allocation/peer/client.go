@@ -61,9 +61,15 @@ func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Alloca
 	return outcome(got, err, secrets)
 }
 
-// Deallocate has the domain at base end a component; ErrAbsent: it has none.
-func (c *Client) Deallocate(ctx context.Context, base string, service, component ngsild.EntityID) error {
-	got, err := c.send(ctx, http.MethodDelete, base+componentPath(service, component), nil)
+// Deallocate has the domain at base end a component; ErrAbsent: it has none. moved says
+// that the component runs elsewhere: our own agents then say nothing of its end, and answer
+// with ErrDenied if it has been placed there again. Other services take it for an end.
+func (c *Client) Deallocate(ctx context.Context, base string, service, component ngsild.EntityID, moved bool) error {
+	address := base + componentPath(service, component)
+	if moved {
+		address += "?moved=true"
+	}
+	got, err := c.send(ctx, http.MethodDelete, address, nil)
 	if err == nil && got.status == http.StatusNotFound {
 		return fmt.Errorf("%w: %s", ErrAbsent, got.quoted(nil))
 	}

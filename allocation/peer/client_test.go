@@ -34,7 +34,7 @@ func domain(t *testing.T, answers ...any) (url string, calls *[]string) {
 	calls = &[]string{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := len(*calls) * 2
-		*calls = append(*calls, r.Method+" "+r.URL.Path)
+		*calls = append(*calls, strings.TrimSuffix(r.Method+" "+r.URL.Path+"?"+r.URL.RawQuery, "?"))
 		w.Header().Set("Location", "/elsewhere")
 		w.WriteHeader(answers[n].(int))
 		_, _ = io.WriteString(w, answers[n+1].(string))
@@ -83,10 +83,14 @@ func TestDeallocate(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[int]error{200: nil, 204: nil, 404: peer.ErrAbsent, 403: peer.ErrDenied, 400: peer.ErrBad, 503: peer.ErrRetry} {
 		url, calls := domain(t, code, "")
-		err := peer.NewClient(http.DefaultTransport).Deallocate(t.Context(), url, asked().Service, asked().Component)
+		err := peer.NewClient(http.DefaultTransport).Deallocate(t.Context(), url, asked().Service, asked().Component, false)
 		if !errors.Is(err, want) || len(*calls) != 1 || (*calls)[0] != deleted {
 			t.Errorf("%d: got %v after %v, want %v", code, err, *calls, want)
 		}
+	}
+	url, calls := domain(t, 200, "")
+	if err := peer.NewClient(http.DefaultTransport).Deallocate(t.Context(), url, asked().Service, asked().Component, true); err != nil || (*calls)[0] != deleted+"?moved=true" {
+		t.Errorf("%v after %v", err, *calls)
 	}
 }
 

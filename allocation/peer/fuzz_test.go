@@ -29,7 +29,7 @@ func FuzzAnswer(f *testing.F) {
 		}))
 		for call, err := range map[string]error{
 			"allocate":   client.Allocate(t.Context(), "https://b", marked()),
-			"deallocate": client.Deallocate(t.Context(), "https://b", asked().Service, asked().Component),
+			"deallocate": client.Deallocate(t.Context(), "https://b", asked().Service, asked().Component, false),
 		} {
 			if err == nil {
 				if followed := call == "allocate" && status == http.StatusConflict; status/100 != 2 && !followed {

@@ -109,7 +109,7 @@ func TestEchoesAreQuotedWithoutSecrets(t *testing.T) {
 	}
 	// What is asked for a removal is no secret but the token.
 	url, _ := domain(t, 403, `{"detail": "Bearer token-Q5 may not"}`)
-	err := peer.NewClient(withToken).Deallocate(t.Context(), url, asked().Service, asked().Component)
+	err := peer.NewClient(withToken).Deallocate(t.Context(), url, asked().Service, asked().Component, false)
 	clean(t, "removal", err)
 	if err == nil || !strings.HasSuffix(err.Error(), "403: Bearer [redacted] may not") {
 		t.Errorf("removal: got %v", err)

@@ -252,6 +252,30 @@ func TestMovedBackUnheard(t *testing.T) {
 	broker.runsAs(beta, "web")
 }
 
+// A component is moved home, and back again while Beta is being told to end its copy: it stays there as it is.
+func TestMovedBackWhileTheCopyIsLeft(t *testing.T) {
+	t.Parallel()
+	f := federate(t, nil)
+	f.beta.orchestrate()
+	f.alpha.create(component("web", object{"infrastructureElement": rel(b1)}))
+	f.only(f.beta, f.alpha, "web")
+	was := f.beta.exists("web").GetUID()
+	removals, open := func(e faults.Exchange) bool { return e.Method == http.MethodDelete }, make(chan struct{})
+	f.toBeta.Inject(faults.Fault{Match: removals, Do: faults.Hold(open)})
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(k1)})
+	f.alpha.exists("web")
+	f.alpha.runs(onK8s, "web")
+	eventually(t, "Beta is told", func() error { return differ("removals", len(f.toBeta.Seen(removals)), 1) })
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	close(open)
+	f.only(f.beta, f.alpha, "web")
+	f.beta.problem(http.StatusConflict, "placed-here", http.MethodDelete, componentPath("web")+"/?moved=true", nil)
+	f.beta.problem(http.StatusBadRequest, "invalid", http.MethodDelete, componentPath("web")+"/?moved=perhaps", nil)
+	always(t, 2*time.Second, "it stays", func() error {
+		return errors.Join(differ("uid", f.beta.exists("web").GetUID(), was), differ("word", f.alpha.report(componentID("web")).Word, "Running"))
+	})
+}
+
 // The agent that handed over is killed in the middle of everything; it asks
 // again, which changes nothing where it is done.
 func TestHandOverSurvivesKills(t *testing.T) {
