@@ -52,7 +52,8 @@ func (r *reconciler) notAllocated() *refusal {
 
 // allocate has a component run. It returns nil when its resource is in the
 // cluster, or was before, made of the same. Otherwise the error is a *refusal.
-func (r *reconciler) allocate(ctx context.Context, a allocation.Allocation) error {
+// placed: only if its entity is placed as a says.
+func (r *reconciler) allocate(ctx context.Context, a allocation.Allocation, placed bool) error {
 	return r.atDesk(ctx, a.Component, func(ctx context.Context) error {
 		is, there := r.existing(a.Component)
 		switch {
@@ -65,13 +66,13 @@ func (r *reconciler) allocate(ctx context.Context, a allocation.Allocation) erro
 			return refused(http.StatusConflict, "exists", "Service component already exists", "It is allocated with other parameters; change it with PUT.")
 		}
 		r.desk.unkeep(a.Component)
-		return r.carryOut(ctx, a.Component, &errand{want: a}, &errand{remove: true, quiet: true})
+		return r.carryOut(ctx, a.Component, &errand{want: a, placed: placed}, &errand{remove: true, quiet: true})
 	})
 }
 
-// change has a component that was asked for become what over makes of it. The
-// error is as for allocate.
-func (r *reconciler) change(ctx context.Context, service, id ngsild.EntityID, over func(*allocation.Allocation) allocation.Allocation) error {
+// change has a component that was asked for become what over makes of it. placed
+// and the error are as for allocate.
+func (r *reconciler) change(ctx context.Context, service, id ngsild.EntityID, over func(*allocation.Allocation) allocation.Allocation, placed bool) error {
 	return r.atDesk(ctx, id, func(ctx context.Context) error {
 		is, there := r.existing(id)
 		if !there || is.Service != service {
@@ -89,7 +90,7 @@ func (r *reconciler) change(ctx context.Context, service, id ngsild.EntityID, ov
 			r.look(id)
 			return nil
 		}
-		return r.carryOut(ctx, id, &errand{want: want}, &errand{want: is, quiet: true})
+		return r.carryOut(ctx, id, &errand{want: want, placed: placed}, &errand{want: is, quiet: true})
 	})
 }
 
@@ -109,7 +110,7 @@ func (r *reconciler) deallocate(ctx context.Context, service, id ngsild.EntityID
 		case r.cfg.SyncPolicy != syncAll:
 			return keptByPolicy(r.cfg.SyncPolicy)
 		}
-		return r.carryOut(ctx, id, &errand{remove: true, moved: moved, quiet: moved}, nil)
+		return r.carryOut(ctx, id, &errand{remove: true, placed: moved, quiet: moved}, nil)
 	})
 }
 
@@ -155,9 +156,10 @@ func (r *reconciler) begun(ctx context.Context) error {
 func (r *reconciler) carryOut(ctx context.Context, id ngsild.EntityID, e, undo *errand) error {
 	e.done = make(chan error, 1)
 	r.tracker.lookAgain(id)
-	if e.remove {
+	if e.remove || e.placed {
 		r.tracker.update(id, func(rec *record) { rec.doubt = true })
-	} else {
+	}
+	if !e.remove {
 		r.readAhead(ctx, id)
 	}
 	r.desk.put(id, e)

@@ -81,6 +81,10 @@ func (r *reconciler) postAllocation(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
+	placed, ok := boolean(w, req, "placed")
+	if !ok {
+		return
+	}
 	body, ok := readJSON(w, req)
 	if !ok {
 		return
@@ -90,7 +94,7 @@ func (r *reconciler) postAllocation(w http.ResponseWriter, req *http.Request) {
 		badBody(w, err)
 		return
 	}
-	if err := r.allocate(req.Context(), asked.Allocation); err != nil {
+	if err := r.allocate(req.Context(), asked.Allocation, placed); err != nil {
 		r.refuse(w, asked.Component, err)
 		return
 	}
@@ -103,6 +107,10 @@ func (r *reconciler) postAllocation(w http.ResponseWriter, req *http.Request) {
 
 func (r *reconciler) putAllocation(w http.ResponseWriter, req *http.Request) {
 	service, id, ok := pathIDs(w, req)
+	if !ok {
+		return
+	}
+	placed, ok := boolean(w, req, "placed")
 	if !ok {
 		return
 	}
@@ -120,7 +128,7 @@ func (r *reconciler) putAllocation(w http.ResponseWriter, req *http.Request) {
 		want.EnvVars, want.CLIArgs = keepPairs(is.EnvVars, want.EnvVars), keepPairs(is.CLIArgs, want.CLIArgs)
 		return want
 	}
-	if err := r.change(req.Context(), service, id, over); err != nil {
+	if err := r.change(req.Context(), service, id, over, placed); err != nil {
 		r.refuse(w, id, err)
 		return
 	}
@@ -201,9 +209,8 @@ func (r *reconciler) deleteAllocation(w http.ResponseWriter, req *http.Request) 
 	if !ok {
 		return
 	}
-	moved, err := strconv.ParseBool(cmp.Or(req.URL.Query().Get("moved"), "false"))
-	if err != nil {
-		badBody(w, allocation.Faults{{Path: "?moved", Rule: "must be true or false"}})
+	moved, ok := boolean(w, req, "moved")
+	if !ok {
 		return
 	}
 	if err := r.deallocate(req.Context(), service, id, moved); err != nil {
@@ -252,6 +259,16 @@ func pathIDs(w http.ResponseWriter, req *http.Request) (service, component ngsil
 		badBody(w, faults)
 	}
 	return service, component, len(faults) == 0
+}
+
+// boolean reads a parameter of the query that is false where it is not given. ok is
+// false when the refusal is written already.
+func boolean(w http.ResponseWriter, req *http.Request, name string) (is, ok bool) {
+	is, err := strconv.ParseBool(cmp.Or(req.URL.Query().Get(name), "false"))
+	if err != nil {
+		badBody(w, allocation.Faults{{Path: "?" + name, Rule: "must be true or false"}})
+	}
+	return is, err == nil
 }
 
 // readJSON reads a body that must be JSON. ok is false when the refusal is

@@ -127,10 +127,10 @@ func (c *carrier) carryUnknown(ctx context.Context, a *allocation.Allocation) er
 	if a.Service == "" {
 		a.Service = serviceOf(&ngsild.Entity{ID: a.Component})
 	}
-	err := c.allocate(ctx, *a)
+	err := c.allocate(ctx, *a, false)
 	var no *refusal
 	if errors.As(err, &no) && no.Status == http.StatusConflict {
-		err = c.change(ctx, a.Service, a.Component, func(*allocation.Allocation) allocation.Allocation { return *a })
+		err = c.change(ctx, a.Service, a.Component, func(*allocation.Allocation) allocation.Allocation { return *a }, false)
 	}
 	if errors.As(err, &no) && no.Status != http.StatusServiceUnavailable {
 		return fmt.Errorf("%w: %w", kafka.ErrRefused, no)

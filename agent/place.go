@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -92,7 +93,7 @@ func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
 	if p.allocated != nil {
 		decide = r.placeAllocated
 	}
-	if err := r.stays(ctx, p); err != nil {
+	if err := r.overtaken(ctx, p); err != nil {
 		return placement{}, err
 	}
 	placed, err := decide(ctx, p)
@@ -103,23 +104,26 @@ func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
 	return placed, err
 }
 
-// stays refuses to remove what has moved away, if the entity has come back meanwhile: the
-// domain that asks for it has yet to hear of that.
-func (r *reconciler) stays(ctx context.Context, p *pass) error {
+// overtaken refuses what another domain asks for because of where the entity was placed, if
+// it is placed anew since: the other domain has yet to hear of that.
+func (r *reconciler) overtaken(ctx context.Context, p *pass) error {
 	e, on := p.errand, firstLink(&p.entity, attrElement)
-	if e == nil || !e.moved || p.absent || on == "" {
+	if e == nil || !e.placed || p.absent || !e.remove && on == e.want.Element {
 		return nil
 	}
-	element, err := r.links.get(ctx, p.id, on)
-	if err != nil {
-		return fmt.Errorf("read the element that it is placed on: %w", err)
-	}
-	if element == nil || !r.domains.ours(firstLink(element, "domain")) {
-		return nil
+	if e.remove {
+		element, err := r.links.get(ctx, p.id, on)
+		if err != nil {
+			return fmt.Errorf("read the element that it is placed on: %w", err)
+		}
+		if element == nil || !r.domains.ours(firstLink(element, "domain")) {
+			return nil
+		}
 	}
 	r.desk.drop(p.id, e)
-	e.answer(refused(http.StatusConflict, "placed-here", "The component is placed here again", "Its entity names an element of this domain."))
-	p.errand = nil
+	e.answer(refused(http.StatusConflict, "placed-anew", "The component is placed elsewhere by now", "Its entity names "+cmp.Or(string(on), "no element")+"."))
+	p.allocated = nil
+	r.takeErrand(p)
 	return nil
 }
 

@@ -33,6 +33,13 @@ const (
 	maxQuoted = 300 // of what the other domain says
 )
 
+// What is asked for follows from where the component's entity is placed. Our own agents
+// look at the entity then; other services do not know these parameters.
+const (
+	asPlaced = "?placed=true"
+	asMoved  = "?moved=true"
+)
+
 // Client speaks HLO_AL to any domain. It is safe for concurrent use.
 type Client struct{ way http.RoundTripper }
 
@@ -41,18 +48,19 @@ type Client struct{ way http.RoundTripper }
 func NewClient(way http.RoundTripper) *Client { return &Client{way} }
 
 // Allocate has the domain at base run what is asked for; if it runs the
-// component with other parameters, they are changed. It may be repeated.
+// component with other parameters, they are changed. It may be repeated. Our own
+// agents answer with ErrDenied if the component's entity is not placed so (any more).
 func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Allocation) error {
 	body, err := a.Body()
 	if err != nil {
 		return fmt.Errorf("write the request for %s: %w: %w", a.Component, ErrBad, err)
 	}
 	secrets := secretsOf(a)
-	got, err := c.send(ctx, http.MethodPost, base+servicePath(a.Service), body)
-	if err == nil && got.status == http.StatusConflict {
-		got, err = c.send(ctx, http.MethodPut, base+componentPath(a.Service, a.Component), body)
-		if err == nil && follows(got) {
-			return nil
+	got, err := c.send(ctx, http.MethodPost, base+servicePath(a.Service)+asPlaced, body)
+	if err == nil && got.status == http.StatusConflict && !got.problem("placed-anew") {
+		got, err = c.send(ctx, http.MethodPut, base+componentPath(a.Service, a.Component)+asPlaced, body)
+		if err == nil && got.status == http.StatusConflict && got.problem("ordered-by-entity") {
+			return nil // the domain follows the component's entity itself: there is nothing to hand over
 		}
 	}
 	if err == nil && got.status == http.StatusNotFound { // it went between the two, or the path is wrong
@@ -63,11 +71,11 @@ func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Alloca
 
 // Deallocate has the domain at base end a component; ErrAbsent: it has none. moved says
 // that the component runs elsewhere: our own agents then say nothing of its end, and answer
-// with ErrDenied if it has been placed there again. Other services take it for an end.
+// with ErrDenied if it is placed there again. Other services take it for an end.
 func (c *Client) Deallocate(ctx context.Context, base string, service, component ngsild.EntityID, moved bool) error {
 	address := base + componentPath(service, component)
 	if moved {
-		address += "?moved=true"
+		address += asMoved
 	}
 	got, err := c.send(ctx, http.MethodDelete, address, nil)
 	if err == nil && got.status == http.StatusNotFound {
@@ -76,20 +84,19 @@ func (c *Client) Deallocate(ctx context.Context, base string, service, component
 	return outcome(got, err, nil)
 }
 
-// follows says whether the domain cannot be asked for a component because it
-// follows the component's entity itself: then there is nothing to hand over.
-func follows(got answer) bool {
-	var problem struct {
-		Type string `json:"type"`
-	}
-	return got.status == http.StatusConflict && json.Unmarshal(got.body, &problem) == nil && strings.HasSuffix(problem.Type, "/ordered-by-entity")
-}
-
 // answer is what a domain said.
 type answer struct {
 	status int
 	body   []byte
 	token  string // that was sent
+}
+
+// problem says whether it is a problem document (RFC 9457) of one of our types.
+func (a *answer) problem(word string) bool {
+	var problem struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(a.body, &problem) == nil && strings.HasSuffix(problem.Type, "/"+word)
 }
 
 func (c *Client) send(ctx context.Context, method, address string, body []byte) (answer, error) {

@@ -469,7 +469,7 @@ func TestAllocationOfAnotherBroker(t *testing.T) {
 	r.runs(onK8s, "far1")
 	r.says(componentID("far1"), "Running", "")
 	about1 := r.toBroker.Seen(and(about("far1"), func(e faults.Exchange) bool { return !entityLists(e) })) // resyncs go on meanwhile
-	if n := len(about1); n > 4 { // the last to look before the report, which takes a second on a slow machine
+	if n := len(about1); n > 4 {                                                                           // the last to look before the report, which takes a second on a slow machine
 		t.Errorf("%d requests for one allocation (%d in all): %v", n, len(r.toBroker.Seen(nil))-before, about1)
 	}
 	r.resyncs(2)

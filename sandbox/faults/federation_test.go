@@ -269,8 +269,9 @@ func TestMovedBackWhileTheCopyIsLeft(t *testing.T) {
 	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
 	close(open)
 	f.only(f.beta, f.alpha, "web")
-	f.beta.problem(http.StatusConflict, "placed-here", http.MethodDelete, componentPath("web")+"/?moved=true", nil)
+	f.beta.problem(http.StatusConflict, "placed-anew", http.MethodDelete, componentPath("web")+"/?moved=true", nil)
 	f.beta.problem(http.StatusBadRequest, "invalid", http.MethodDelete, componentPath("web")+"/?moved=perhaps", nil)
+	f.beta.problem(http.StatusConflict, "placed-anew", http.MethodPut, componentPath("web")+"/?placed=true", flat("web", 2)) // on k1, where it was
 	always(t, 2*time.Second, "it stays", func() error {
 		return errors.Join(differ("uid", f.beta.exists("web").GetUID(), was), differ("word", f.alpha.report(componentID("web")).Word, "Running"))
 	})
