@@ -108,10 +108,10 @@ func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
 // it is placed anew since: the other domain has yet to hear of that.
 func (r *reconciler) overtaken(ctx context.Context, p *pass) error {
 	e, on := p.errand, firstLink(&p.entity, attrElement)
-	if e == nil || !e.placed || p.absent || !e.remove && on == e.want.Element {
+	switch {
+	case e == nil, !e.placed, p.absent, e.remove && on == "", !e.remove && on == e.want.Element:
 		return nil
-	}
-	if e.remove {
+	case e.remove:
 		element, err := r.links.get(ctx, p.id, on)
 		if err != nil {
 			return fmt.Errorf("read the element that it is placed on: %w", err)
