@@ -89,12 +89,12 @@ func (r *reconciler) handler(service *ngsild.Entity) ngsild.EntityID {
 
 // place decides whether the component is wanted, and gathers what it links to.
 func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
+	if err := r.overtaken(ctx, p); err != nil {
+		return placement{}, err
+	}
 	decide := r.placeOrdered
 	if p.allocated != nil {
 		decide = r.placeAllocated
-	}
-	if err := r.overtaken(ctx, p); err != nil {
-		return placement{}, err
 	}
 	placed, err := decide(ctx, p)
 	if p.ending || (p.errand != nil && p.errand.remove) {

@@ -275,6 +275,9 @@ func TestMovedBackWhileTheCopyIsLeft(t *testing.T) {
 	always(t, 2*time.Second, "it stays", func() error {
 		return errors.Join(differ("uid", f.beta.exists("web").GetUID(), was), differ("word", f.alpha.report(componentID("web")).Word, "Running"))
 	})
+	f.alpha.create(component("home", nil)) // which Beta never had
+	f.beta.problem(http.StatusConflict, "placed-anew", http.MethodPost, service+"?placed=true", object{"id": componentID("home"), "image": image(1), "infrastructure_element": b1})
+	always(t, time.Second, "it is not made there", func() error { return differ("there", f.beta.find(onK8s, "home") != nil, false) })
 }
 
 // The agent that handed over is killed in the middle of everything; it asks
