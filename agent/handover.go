@@ -28,7 +28,8 @@ const refusalAgain = 5 * time.Minute
 // where it is there. Passes consult it and never wait. Safe for concurrent use.
 type neighbours struct {
 	client *peer.Client
-	again  func(ngsild.EntityID) // has a component's pass run
+	again  func(ngsild.EntityID) // has a component's pass run,
+	look   func(ngsild.EntityID) // after the broker was read
 	count  func(result string)
 	moved  func(component ngsild.EntityID, from, to string) // tells that a move to another domain was accepted there
 	now    func() time.Time
@@ -73,7 +74,10 @@ type copied struct {
 const goneThere = "gone"
 
 func newNeighbours(client *peer.Client, r *reconciler) *neighbours {
-	return &neighbours{client: client, again: func(id ngsild.EntityID) { r.queue.Add(id) }, now: r.now, log: r.log,
+	return &neighbours{client: client, again: func(id ngsild.EntityID) { r.queue.Add(id) }, look: func(id ngsild.EntityID) {
+		r.tracker.update(id, func(rec *record) { rec.doubt = true })
+		r.queue.Add(id)
+	}, now: r.now, log: r.log,
 		count: func(result string) { r.metrics.handovers.WithLabelValues(result).Inc() },
 		moved: r.tellHandedOver,
 		left:  map[ngsild.EntityID]string{}, lanes: map[ngsild.EntityID]*lane{}, copies: map[ngsild.EntityID]map[ngsild.EntityID]*copied{}}
@@ -334,6 +338,7 @@ func (n *neighbours) finish(component, domain ngsild.EntityID, task copied, err 
 	case errors.Is(err, peer.ErrBad):
 		c.err, again = err, nil // until other input comes, or a while has passed: its reason may be the domain's own
 		n.lane(domain).queue.AddAfter(component, refusalAgain)
+	case errors.Is(err, peer.ErrOvertaken): // nothing is wrong: we have yet to hear of it
 	case errors.Is(err, peer.ErrDenied):
 		c.err = err
 	default:
@@ -353,6 +358,11 @@ func (n *neighbours) finish(component, domain ngsild.EntityID, task copied, err 
 	case err == nil:
 		n.count("removed")
 		n.log.Info("removed from another domain", "entity", component, "domain", domain)
+	case errors.Is(err, peer.ErrOvertaken):
+		n.count("overtaken")
+		n.log.Info("another domain knows that the component is placed anew", "entity", component, "domain", domain)
+		n.look(component)
+		return again
 	case errors.Is(err, peer.ErrBad), errors.Is(err, peer.ErrDenied):
 		n.count("refused")
 		n.log.Warn("another domain refuses", "entity", component, "domain", domain, "err", err)

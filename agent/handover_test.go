@@ -11,7 +11,7 @@ import (
 
 // lonely are neighbours that nobody asks anything of yet.
 func lonely(now func() time.Time) *neighbours {
-	return &neighbours{now: now, log: slog.New(slog.DiscardHandler), again: func(ngsild.EntityID) {}, count: func(string) {}, moved: func(ngsild.EntityID, string, string) {},
+	return &neighbours{now: now, log: slog.New(slog.DiscardHandler), again: func(ngsild.EntityID) {}, look: func(ngsild.EntityID) {}, count: func(string) {}, moved: func(ngsild.EntityID, string, string) {},
 		left: map[ngsild.EntityID]string{}, lanes: map[ngsild.EntityID]*lane{}, copies: map[ngsild.EntityID]map[ngsild.EntityID]*copied{}}
 }
 

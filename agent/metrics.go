@@ -94,7 +94,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		apiSeconds:       took("api_request_duration_seconds", "Time to answer them.", "operation"),
 		apiRefused:       count("api_refused_total", "Requests that were not let in: closed, unauthenticated, forbidden, rate, size, unavailable.", "reason"),
 		events:           count("events_total", "Kubernetes Events by what became of them: ok, error, dropped (there were too many).", "result"),
-		handovers:        count("handovers_total", "Requests to other domains by what came of them: accepted, removed, absent, refused, unreachable.", "result"),
+		handovers:        count("handovers_total", "Requests to other domains by what came of them: accepted, removed, absent, overtaken, refused, unreachable.", "result"),
 		messages:         count("messages_total", "Allocations in messages by result: carried, refused (they are in the dead-letter topic), retried; and messages that are unreadable.", "result"),
 		homingDecisions:  count("homing_decisions_total", "Services solved by result (chosen, none, invalid, missing, timeout), and choices of elements by what became of them (placed, moved, outdated).", "result"),
 		homingSeconds:    took("homing_duration_seconds", "Time to solve one service.").WithLabelValues().(prometheus.Histogram),

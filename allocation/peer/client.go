@@ -21,10 +21,11 @@ import (
 
 // What a call comes to, beside success.
 var (
-	ErrRetry  = errors.New("may succeed later")        // no answer, 429 or 5xx
-	ErrAbsent = errors.New("the domain has none")      // 404 to a deletion
-	ErrDenied = errors.New("the domain lets us not")   // 401, 403 or 409: something other than the input may change it
-	ErrBad    = errors.New("the domain does not want") // any other 4xx: only other input helps
+	ErrRetry     = errors.New("may succeed later")        // no answer, 429 or 5xx
+	ErrAbsent    = errors.New("the domain has none")      // 404 to a deletion
+	ErrOvertaken = errors.New("it is placed anew")        // 409 placed-anew: the component's entity says something else by now
+	ErrDenied    = errors.New("the domain lets us not")   // 401, 403 or any other 409: something other than the input may change it
+	ErrBad       = errors.New("the domain does not want") // any other 4xx: only other input helps
 )
 
 const (
@@ -38,6 +39,8 @@ const (
 const (
 	asPlaced = "?placed=true"
 	asMoved  = "?moved=true"
+
+	overtaken = "placed-anew" // the type of problem with which they refuse
 )
 
 // Client speaks HLO_AL to any domain. It is safe for concurrent use.
@@ -49,7 +52,7 @@ func NewClient(way http.RoundTripper) *Client { return &Client{way} }
 
 // Allocate has the domain at base run what is asked for; if it runs the
 // component with other parameters, they are changed. It may be repeated. Our own
-// agents answer with ErrDenied if the component's entity is not placed so (any more).
+// agents answer with ErrOvertaken if the component's entity is not placed so any more.
 func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Allocation) error {
 	body, err := a.Body()
 	if err != nil {
@@ -57,7 +60,7 @@ func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Alloca
 	}
 	secrets := secretsOf(a)
 	got, err := c.send(ctx, http.MethodPost, base+servicePath(a.Service)+asPlaced, body)
-	if err == nil && got.status == http.StatusConflict && !got.problem("placed-anew") {
+	if err == nil && got.status == http.StatusConflict && !got.problem(overtaken) {
 		got, err = c.send(ctx, http.MethodPut, base+componentPath(a.Service, a.Component)+asPlaced, body)
 		if err == nil && got.status == http.StatusConflict && got.problem("ordered-by-entity") {
 			return nil // the domain follows the component's entity itself: there is nothing to hand over
@@ -71,7 +74,7 @@ func (c *Client) Allocate(ctx context.Context, base string, a *allocation.Alloca
 
 // Deallocate has the domain at base end a component; ErrAbsent: it has none. moved says
 // that the component runs elsewhere: our own agents then say nothing of its end, and answer
-// with ErrDenied if it is placed there again. Other services take it for an end.
+// with ErrOvertaken if it is placed there again. Other services take it for an end.
 func (c *Client) Deallocate(ctx context.Context, base string, service, component ngsild.EntityID, moved bool) error {
 	address := base + componentPath(service, component)
 	if moved {
@@ -132,6 +135,8 @@ func outcome(got answer, err error, secrets []string) error {
 		return fmt.Errorf("%w: %w", ErrRetry, ngsild.RedactError(err, secrets...)) // it may show what came instead of an answer
 	case status >= 200 && status <= 299:
 		return nil
+	case status == http.StatusConflict && got.problem(overtaken):
+		return fmt.Errorf("%w: it answers %d: %s", ErrOvertaken, status, got.quoted(secrets))
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusConflict:
 		return fmt.Errorf("%w: it answers %d: %s", ErrDenied, status, got.quoted(secrets))
 	case status >= 400 && status <= 499 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:

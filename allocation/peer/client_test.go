@@ -56,7 +56,7 @@ func TestAllocate(t *testing.T) {
 		"there, otherwise":  {[]any{409, "", 200, ""}, []string{posted, put}, nil, ""},
 		"follows it itself": {[]any{409, "", 409, `{"type":"https://x/ordered-by-entity"}`}, []string{posted, put}, nil, ""},
 		"is being removed":  {[]any{409, "", 409, `{"type":"https://x/being-removed","title":"It goes"}`}, []string{posted, put}, peer.ErrDenied, "It goes"},
-		"placed anew":       {[]any{409, `{"type":"https://x/placed-anew","title":"Elsewhere"}`}, []string{posted}, peer.ErrDenied, "Elsewhere"},
+		"placed anew":       {[]any{409, `{"type":"https://x/placed-anew","title":"Elsewhere"}`}, []string{posted}, peer.ErrOvertaken, "Elsewhere"},
 		"went between":      {[]any{409, "", 404, `{}`}, []string{posted, put}, peer.ErrRetry, "404"},
 		"bad":               {[]any{400, `{"title":"Bad","detail":"no hunter2 and hunter3, hunter","faults":[{"path":"/image"}]}`}, []string{posted}, peer.ErrBad, "Bad: no [redacted] and [redacted], [redacted]"},
 		"the older service": {[]any{400, `{"status":"Failed to allocate"}`}, []string{posted}, peer.ErrBad, "Failed to allocate"},

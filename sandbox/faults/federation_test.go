@@ -280,6 +280,38 @@ func TestMovedBackWhileTheCopyIsLeft(t *testing.T) {
 	always(t, time.Second, "it is not made there", func() error { return differ("there", f.beta.find(onK8s, "home") != nil, false) })
 }
 
+// A component moves on within Beta, and back while Beta is asked for that, of which Alpha does not hear. It
+// looks when Beta refuses, and does not report that as a fault.
+func TestPlacedAnewWhileTheOtherIsAsked(t *testing.T) {
+	t.Parallel()
+	f := federate(t, nil)
+	f.beta.orchestrate()
+	f.beta.create(element(b2, "Kubernetes"))
+	f.alpha.create(component("web", object{"infrastructureElement": rel(b1)}))
+	f.only(f.beta, f.alpha, "web")
+	was := f.beta.exists("web").GetUID()
+	changes, open := func(e faults.Exchange) bool { return e.Method == http.MethodPut }, make(chan struct{})
+	f.toBeta.Inject(faults.Fault{Match: changes, Do: faults.Hold(open)})
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b2)})
+	eventually(t, "Beta is asked", func() error { return differ("requests", len(f.toBeta.Seen(changes)), 1) })
+	f.alpha.toWebhook.Inject(faults.Fault{Match: func(faults.Exchange) bool { return true }, Do: faults.Answer(http.StatusNoContent, nil, "")})
+	f.alpha.patch(componentID("web"), object{"infrastructureElement": rel(b1)})
+	close(open)
+	eventually(t, "Beta refuses", func() error {
+		n, err := f.alpha.metric("handovers_total", `result="overtaken"`)
+		return errors.Join(err, differ("refusals", n > 0, true))
+	})
+	f.only(f.beta, f.alpha, "web")
+	always(t, 2*time.Second, "it stays", func() error {
+		return errors.Join(differ("uid", f.beta.exists("web").GetUID(), was), differ("element", f.alpha.report(componentID("web")).Element, "Beta:b1"))
+	})
+	for _, e := range f.alpha.toBroker.Seen(and(entityWrites, about(componentID("web")))) {
+		if !strings.Contains(e.Path, "HandOver") {
+			t.Errorf("Alpha wrote %s", e.Body)
+		}
+	}
+}
+
 // The agent that handed over is killed in the middle of everything; it asks
 // again, which changes nothing where it is done.
 func TestHandOverSurvivesKills(t *testing.T) {
