@@ -388,6 +388,7 @@ func TestFollowerLetsGo(t *testing.T) {
 		c.env["NOTIFICATION_URL"] = "http://" + p.copies[1].listen + "/notify"
 	}
 	p.begin(component("web", nil))
+	stopped := time.Now()
 	p.agent.signal(syscall.SIGSTOP) // for less than the Lease lasts
 	p.patch(componentID("web"), object{"containerImage": prop(image(2))})
 	eventually(t, "it is let go", func() error {
@@ -398,7 +399,7 @@ func TestFollowerLetsGo(t *testing.T) {
 	})
 	p.agent.signal(syscall.SIGCONT)
 	p.await(onK8s, "web", "the new image", hasImage(2))
-	if n := p.leader(); n != 0 {
+	if n := p.leader(); n != 0 && time.Since(stopped) < afterKill/2 { // else it may have lost its Lease: the machine is slow
 		t.Errorf("copy %d leads", n)
 	}
 }
