@@ -33,7 +33,7 @@ type desk struct {
 type errand struct {
 	want   allocation.Allocation
 	remove bool
-	placed bool // it is asked for because of where the entity is placed: want's element, or one of no domain of ours
+	placed bool // it is asked for because of where the entity is placed: on want's element or, for a removal, on none of ours
 	quiet  bool // nothing is to be said of it in the broker
 	done   chan error
 }

@@ -81,7 +81,7 @@ func (r *reconciler) postAllocation(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
-	placed, ok := boolean(w, req, "placed")
+	placed, ok := queryFlag(w, req, "placed")
 	if !ok {
 		return
 	}
@@ -110,7 +110,7 @@ func (r *reconciler) putAllocation(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
-	placed, ok := boolean(w, req, "placed")
+	placed, ok := queryFlag(w, req, "placed")
 	if !ok {
 		return
 	}
@@ -209,7 +209,7 @@ func (r *reconciler) deleteAllocation(w http.ResponseWriter, req *http.Request) 
 	if !ok {
 		return
 	}
-	moved, ok := boolean(w, req, "moved")
+	moved, ok := queryFlag(w, req, "moved")
 	if !ok {
 		return
 	}
@@ -261,9 +261,9 @@ func pathIDs(w http.ResponseWriter, req *http.Request) (service, component ngsil
 	return service, component, len(faults) == 0
 }
 
-// boolean reads a parameter of the query that is false where it is not given. ok is
+// queryFlag reads a boolean parameter of the query, false where it is not given. ok is
 // false when the refusal is written already.
-func boolean(w http.ResponseWriter, req *http.Request, name string) (is, ok bool) {
+func queryFlag(w http.ResponseWriter, req *http.Request, name string) (is, ok bool) {
 	is, err := strconv.ParseBool(cmp.Or(req.URL.Query().Get(name), "false"))
 	if err != nil {
 		badBody(w, allocation.Faults{{Path: "?" + name, Rule: "must be true or false"}})

@@ -89,7 +89,7 @@ func (r *reconciler) handler(service *ngsild.Entity) ngsild.EntityID {
 
 // place decides whether the component is wanted, and gathers what it links to.
 func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
-	if err := r.overtaken(ctx, p); err != nil {
+	if err := r.refuseOvertaken(ctx, p); err != nil {
 		return placement{}, err
 	}
 	decide := r.placeOrdered
@@ -104,9 +104,9 @@ func (r *reconciler) place(ctx context.Context, p *pass) (placement, error) {
 	return placed, err
 }
 
-// overtaken refuses what another domain asks for because of where the entity was placed, if
+// refuseOvertaken refuses what another domain asks for because of where the entity was placed, if
 // it is placed anew since: the other domain has yet to hear of that.
-func (r *reconciler) overtaken(ctx context.Context, p *pass) error {
+func (r *reconciler) refuseOvertaken(ctx context.Context, p *pass) error {
 	e, on := p.errand, firstLink(&p.entity, attrElement)
 	switch {
 	case e == nil, !e.placed, p.absent, e.remove && on == "", !e.remove && on == e.want.Element:

@@ -228,8 +228,7 @@ func TestLeaderChanges(t *testing.T) {
 	for name, change := range map[string]struct {
 		signal        syscall.Signal
 		within, slack time.Duration
-	}{"killed": {syscall.SIGKILL, afterKill, 2 * afterKill}, "stopped": {syscall.SIGTERM, afterStop, 4 * afterStop}} { // long before a Lease runs out
-
+	}{"killed": {syscall.SIGKILL, afterKill, 2 * afterKill}, "stopped": {syscall.SIGTERM, afterStop, 4 * afterStop}} { // before a Lease runs out
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, nil)
